@@ -1,0 +1,27 @@
+"""keras_ccl: continual classification for Keras. Learn task after task, keep no data, do not forget."""
+
+from keras_ccl.backend import require_tensorflow
+
+require_tensorflow()
+
+from keras_ccl import datasets, metrics, networks, streams  # noqa: E402
+from keras_ccl.history import TaskHistory  # noqa: E402
+from keras_ccl.models.ccl_gm import CCLGM  # noqa: E402
+from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
+from keras_ccl.streams import Task, TaskStream  # noqa: E402
+from keras_ccl.training import fit_tasks  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CCLGM",
+    "JointVAE",
+    "Task",
+    "TaskHistory",
+    "TaskStream",
+    "datasets",
+    "fit_tasks",
+    "metrics",
+    "networks",
+    "streams",
+]

@@ -1,0 +1,1 @@
+"""The models: JointVAE (vae-cl) and CCLGM."""

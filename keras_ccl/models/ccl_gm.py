@@ -1,0 +1,178 @@
+"""CCLGM: continual classification with a frozen teacher that generates the tasks learnt before."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl import networks, objectives
+from keras_ccl.inputs import check_choice, check_positive
+from keras_ccl.models.joint_model import MEASURING_BATCH, JointModel
+from keras_ccl.models.joint_vae import MEASURED_ROWS, JointVAE
+from keras_ccl.replay import LABELS, REPLAYS
+
+
+@keras.saving.register_keras_serializable(package="keras_ccl")
+class CCLGM(JointVAE):
+    """Continual classification learning with generative models (Lavda et al. 2018), eq. 5.
+
+    After each task the student's weights are copied to a frozen teacher. From then on every step
+    learns from current rows and from rows (x~, y~) that the teacher generates; on the generated
+    rows the student's posteriors are held to the teacher's by KL(q_s(z|x~) || q_t(z|x~)).
+
+    Args:
+        input_shape, num_classes: as in `JointModel`.
+        prior: `"mixture"` or `"normal"` (paper), as in `JointModel`.
+        replay: `"balanced"`: B current and B generated rows, weighing 1/(t+1) and t/(t+1), t the
+            tasks finished; `"mixed"` (paper): of B rows B t/(t+1) are generated.
+        replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
+            its p(y|z); `"reencoded"`: its p(y|x~), x~ encoded again.
+        temperature: divides the logits of soft y~.
+        distillation_weight: weight of the posterior distillation (paper: 1).
+        information_weight: weight of I(z; x~), the regulariser that the paper names L_I and leaves
+            open (`divergences.information_gain`); > 0 penalises, < 0 rewards (reference code: 0).
+        **kwargs: the options of `JointVAE`.
+
+    Attributes:
+        teacher: a frozen `JointModel`; it means nothing while `tasks_seen` is 0.
+    """
+
+    option_names = (
+        *JointVAE.option_names,
+        "replay",
+        "replay_labels",
+        "temperature",
+        "distillation_weight",
+        "information_weight",
+    )
+    term_names = (*JointVAE.term_names, *objectives.CONTINUAL_TERMS)
+
+    def __init__(
+        self,
+        input_shape,
+        num_classes,
+        *,
+        prior="mixture",
+        replay="balanced",
+        replay_labels="reencoded",
+        temperature=1.0,
+        distillation_weight=1.0,
+        information_weight=0.0,
+        **kwargs,
+    ):
+        check_choice("replay", replay, tuple(REPLAYS))
+        check_choice("replay_labels", replay_labels, LABELS)
+        check_positive("temperature", temperature)
+        check_positive("distillation_weight", distillation_weight, or_zero=True)
+        check_positive("information_weight", abs(information_weight), or_zero=True)
+        super().__init__(input_shape, num_classes, prior=prior, **kwargs)
+        self.replay = replay
+        self.replay_labels = replay_labels
+        self.temperature = temperature
+        self.distillation_weight = distillation_weight
+        self.information_weight = information_weight
+        self.teacher = self._new_teacher()
+        self._replaying = False
+
+    @classmethod
+    def paper(cls, input_shape, num_classes, **kwargs):
+        """The method as printed: N(0, I), mixed batches, hard labels from z, every weight 1.
+
+        L_I has weight 0, as in the reference code. Any option can still be given.
+        """
+        printed = {
+            "prior": "normal",
+            "replay": "mixed",
+            "replay_labels": "hard",
+            "classification_weight": 1.0,
+            "distillation_weight": 1.0,
+            "information_weight": 0.0,
+        }
+        return cls(input_shape, num_classes, **{**printed, **kwargs})
+
+    def term_weights(self):
+        return {
+            **super().term_weights(),
+            "distillation": self.distillation_weight,
+            "information": self.information_weight,
+        }
+
+    def training_rows(self, x, y):
+        """The batch itself while there is no teacher; from then on with generated rows."""
+        if not self._replaying:
+            return super().training_rows(x, y)
+        return REPLAYS[self.replay](x, y, self._generate_rows, self.tasks_seen)
+
+    def mean_terms(self, rows, found):
+        """The terms of eq. 5; those on generated rows are 0 while there is no teacher."""
+        means = super().mean_terms(rows, found)
+        if rows.q_teacher is None:
+            return means | {name: tf.constant(0.0) for name in objectives.CONTINUAL_TERMS}
+        old = slice(rows.current, None)
+        terms = objectives.continual_terms(
+            q_student=found.q[old], q_teacher=rows.q_teacher, z=found.z[old]
+        )
+        weight = rows.weight[old]
+        return means | {k: objectives.weighted_mean(term, weight) for k, term in terms.items()}
+
+    def make_train_function(self, force=False):
+        """Trace the step again when the first teacher has come, and only then."""
+        replaying = int(self.tasks_seen) > 0
+        force = force or replaying != self._replaying
+        self._replaying = replaying
+        return super().make_train_function(force)
+
+    def validation_rows(self, split, batch_size):
+        """The held-out rows, and as many generated ones that together weigh t times as much."""
+        held_out = super().validation_rows(split, batch_size)
+        seen = int(self.tasks_seen)
+        if not seen:
+            return held_out
+        x, y = self._old_rows(split.rows)
+        weight = np.full(len(y), seen * split.rows / len(y), np.float32)
+        old = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(batch_size)
+        return held_out.concatenate(old)
+
+    def end_task(self, task):
+        """Refit p(z), count the task, and let the student become the teacher."""
+        super().end_task(task)
+        for part in ("encoder", "decoder", "classifier", "p_z"):
+            getattr(self.teacher, part).set_weights(getattr(self, part).get_weights())
+
+    def posterior_samples(self, task):
+        """Samples of q(z|x) of current rows and of as many generated rows, 1/(t+1) to t/(t+1)."""
+        z, y, weight = super().posterior_samples(task)
+        seen = int(self.tasks_seen)
+        if not seen:
+            return z, y, weight
+        x, old_y = self._old_rows(len(z))
+        old_z = self.sample_posteriors(x)
+        weights = np.repeat([1 / (seen + 1), seen / (seen + 1)], len(z)) / len(z)
+        return np.concatenate([z, old_z]), np.concatenate([y, old_y]), weights
+
+    def _old_rows(self, n):
+        """At most `MEASURED_ROWS` of n generated rows: x [n, ...] and labels [n]."""
+        x, y = [], []
+        for start in range(0, min(n, MEASURED_ROWS), MEASURING_BATCH):
+            rows = self._teacher_rows(tf.constant(min(MEASURING_BATCH, n - start)))
+            x.append(rows.x.numpy())
+            y.append(rows.y.numpy().argmax(1).astype(np.int32))
+        return np.concatenate(x), np.concatenate(y)
+
+    @functools.cached_property
+    def _teacher_rows(self):
+        return tf.function(self._generate_rows)
+
+    def _generate_rows(self, n):
+        seed = self.next_seed()
+        return self.teacher.draw(
+            n, seed, labels=self.replay_labels, temperature=self.temperature
+        )
+
+    def _new_teacher(self):
+        options = {name: getattr(self, name) for name in JointModel.option_names}
+        given = {slot: n and networks.copy(n) for slot, n in self._given._asdict().items()}
+        teacher = JointModel(**{**options, **given, "name": "teacher"})
+        teacher.trainable = False
+        return teacher

@@ -1,0 +1,69 @@
+"""The joint bound (eq. 4) and the continual objective (eq. 5) as named terms.
+
+Every term is a loss: what is minimised, in nats, one value a row. The mean over rows is taken in
+`weighted_mean` and nowhere else; `total` adds the means with the weights of the method.
+"""
+
+import tensorflow as tf
+
+from keras_ccl.divergences import information_gain, kl_divergence
+
+JOINT_TERMS = ("reconstruction", "kl", "classification")
+CONTINUAL_TERMS = ("distillation", "information")
+
+
+def joint_terms(*, x, y, q, p_z, p_x, p_y):
+    """The terms of the joint bound, eq. 4:
+
+        log p(x, y) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)) + E_q[log p(y|z)]
+
+    with one sample z ~ q(z|x), at which `p_x` and `p_y` were evaluated.
+
+    Args:
+        x: [B, ...]; y: [B, K], one-hot or probabilities.
+        q: q(z|x); p_z: p(z); p_x: p(x|z); p_y: p(y|z), distributions over the rows.
+
+    Returns:
+        dict of [B], nats: `reconstruction`, `kl`, `classification`. Minus their sum is the bound.
+    """
+    return {
+        "reconstruction": -p_x.log_prob(x),
+        "kl": kl_divergence(q, p_z),
+        "classification": -p_y.log_prob(y),
+    }
+
+
+def continual_terms(*, q_student, q_teacher, z):
+    """The terms that eq. 5 adds on generated rows x~.
+
+    Args:
+        q_student: q_s(z|x~); q_teacher: q_t(z|x~); z: [B~, Z], a sample of q_student a row.
+
+    Returns:
+        dict of [B~], nats: `distillation`, KL(q_s || q_t); `information`, the estimate of I(z; x~).
+    """
+    return {
+        "distillation": kl_divergence(q_student, q_teacher),
+        "information": information_gain(q_student, z),
+    }
+
+
+def weighted_mean(term, row_weights):
+    """The one place where rows are averaged: sum over rows of weight times term.
+
+    Args:
+        term: [B], nats; row_weights: [B], adding up to 1 over all rows of a step.
+
+    Returns:
+        a scalar, nats.
+    """
+    return tf.reduce_sum(row_weights * term)
+
+
+def total(means, weights):
+    """The loss: the weighted sum of the terms' means.
+
+    Args:
+        means: dict of scalars, nats; weights: dict of floats, one for each of `means`.
+    """
+    return tf.add_n([weights[name] * mean for name, mean in means.items()])
