@@ -1,0 +1,41 @@
+"""Small models, data and property checks that tests share."""
+
+import numpy as np
+
+import keras_ccl as ccl
+
+
+def tiny_networks(input_shape=(6,), num_classes=3, latent_dim=2, seed=0):
+    """Networks of a few units, for tests of what does not depend on size."""
+    return {
+        "encoder": ccl.networks.dense_encoder(input_shape, latent_dim, units=(8,), seed=seed),
+        "decoder": ccl.networks.dense_decoder(input_shape, latent_dim, units=(8,), seed=seed),
+        "classifier": ccl.networks.dense_classifier(num_classes, latent_dim, units=(), seed=seed),
+    }
+
+
+def tiny(cls=ccl.CCLGM, input_shape=(6,), num_classes=3, latent_dim=2, seed=0, **options):
+    """A tiny model of any class."""
+    networks = tiny_networks(input_shape, num_classes, latent_dim, seed)
+    return cls(
+        input_shape,
+        num_classes,
+        **{"latent_dim": latent_dim, "seed": seed, "prior_components": 2, **networks, **options},
+    )
+
+
+def rows(n=40, input_shape=(6,), num_classes=3, seed=0):
+    """Random (x, y) in the unit range, with every class among the labels."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(n, *input_shape)).astype("float32")
+    return x, (np.arange(n) % num_classes).astype("int32")
+
+
+def weights_of(model):
+    """Every weight of a model, as arrays."""
+    return [np.array(weight) for weight in model.get_weights()]
+
+
+def same_weights(first, second):
+    """Whether two lists of arrays are equal, bit for bit."""
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

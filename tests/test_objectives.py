@@ -1,0 +1,90 @@
+"""The bound and the loss: identities, a bound below the truth, and terms that add up."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from checks import rows, tiny
+
+import keras_ccl as ccl
+from keras_ccl import objectives
+from keras_ccl.distributions import label, observation, posterior, standard_normal
+from keras_ccl.replay import current_only
+
+
+def test_joint_terms_by_hand():
+    x, y = tf.constant([[1.0, 0.25]]), tf.constant([[0.0, 1.0]])
+    terms = objectives.joint_terms(
+        x=x,
+        y=y,
+        q=posterior(tf.zeros([1, 4])),
+        p_z=standard_normal(2),
+        p_x=observation(tf.constant([[0.0, np.log(3.0)]], tf.float32), "bernoulli", None),
+        p_y=label(tf.constant([[0.0, np.log(4.0)]], tf.float32)),
+    )
+    pixels = np.log(2) - (0.25 * np.log(0.75) + 0.75 * np.log(0.25))
+    np.testing.assert_allclose(terms["reconstruction"], [pixels], rtol=1e-5)
+    np.testing.assert_allclose(terms["kl"], [0.0], atol=1e-6)
+    np.testing.assert_allclose(terms["classification"], [-np.log(0.8)], rtol=1e-5)
+
+
+def test_gaussian_observation_by_hand():
+    p_x = observation(tf.constant([[1.0, 2.0]]), "gaussian", 0.5)
+    z = (np.array([1.5, 2.0]) - [1.0, 2.0]) / 0.5
+    expected = (-0.5 * z**2 - np.log(0.5) - 0.5 * np.log(2 * np.pi)).sum()
+    np.testing.assert_allclose(p_x.log_prob(tf.constant([[1.5, 2.0]])), [expected], rtol=1e-6)
+
+
+def test_soft_labels_give_the_expected_log_probability():
+    p_y = label(tf.math.log([[0.2, 0.8]]))
+    expected = 0.3 * np.log(0.2) + 0.7 * np.log(0.8)
+    np.testing.assert_allclose(p_y.log_prob([[0.3, 0.7]]), [expected], rtol=1e-6)
+
+
+def test_distillation_is_zero_when_student_equals_teacher_and_not_otherwise():
+    q = posterior(tf.random.normal([4, 6], seed=1))
+    other = posterior(tf.random.normal([4, 6], seed=2))
+    z = q.sample(seed=1)
+    same = objectives.continual_terms(q_student=q, q_teacher=q, z=z)["distillation"]
+    differs = objectives.continual_terms(q_student=q, q_teacher=other, z=z)["distillation"]
+    np.testing.assert_allclose(same, np.zeros(4), atol=1e-6)
+    assert (differs.numpy() > 0.01).all()
+
+
+def test_the_bound_lies_below_importance_sampled_log_p_of_x_and_y():
+    model = tiny(ccl.JointVAE, input_shape=(4,), num_classes=2, classification_weight=1.0)
+    model.fit_tasks([rows(200, (4,), 2)], epochs=3, verbose=0)
+    x, y = rows(6, (4,), 2, seed=5)
+    one_hot = tf.one_hot(y, 2)
+    q = model.encode(x)
+    bounds, log_ratios = [], []
+    for k in range(400):
+        found = model.infer(tf.constant(x), (7, k))
+        terms = model.joint_terms(current_only(tf.constant(x), one_hot), found)
+        bounds.append(-sum(terms.values()))
+        log_p_z = -0.5 * (found.z**2 + np.log(2 * np.pi)).numpy().sum(1)
+        log_joint = -terms["reconstruction"] - terms["classification"] + log_p_z
+        log_ratios.append(log_joint - q.log_prob(found.z))
+    bound = np.mean(bounds, 0)
+    truth = np.log(np.mean(np.exp(np.array(log_ratios, np.float64)), 0))
+    assert (bound < truth + 1e-3).all()
+    assert (truth - bound < 5.0).all()  # and not so far below that anything would pass
+
+
+def test_weighted_mean_and_total_by_hand():
+    mean = objectives.weighted_mean(tf.constant([1.0, 3.0]), tf.constant([0.25, 0.75]))
+    assert float(mean) == pytest.approx(2.5)
+    total = objectives.total({"a": mean, "b": tf.constant(2.0)}, {"a": 2.0, "b": -1.0})
+    assert float(total) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("replay", ["balanced", "mixed"])
+@pytest.mark.parametrize("information_weight", [0.5, -0.5])
+def test_the_logged_total_is_the_weighted_sum_of_the_logged_terms(replay, information_weight):
+    model = tiny(replay=replay, information_weight=information_weight, distillation_weight=2.0)
+    history = model.fit_tasks([rows(seed=1), rows(seed=2)], epochs=2, verbose=0, batch_size=16)
+    for task, record in enumerate(history.epochs):
+        weights = model.term_weights()
+        total = sum(weights[name] * np.array(record[name]) for name in weights)
+        np.testing.assert_allclose(record["loss"], total, rtol=1e-4)
+        if task:
+            assert all(value != 0 for value in record["distillation"] + record["information"])
