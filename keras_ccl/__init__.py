@@ -1,4 +1,4 @@
-"""keras_ccl: continual classification for Keras. Learn task after task, keep no data, do not forget."""
+"""Continual classification for Keras: learn task after task, keep no data, do not forget."""
 
 from keras_ccl.backend import require_tensorflow
 

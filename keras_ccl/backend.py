@@ -16,6 +16,6 @@ def require_tensorflow():
         named = keras.config.backend()
     if named != "tensorflow":
         raise ImportError(
-            f"keras_ccl runs on the TensorFlow backend of Keras only, but the backend is {named!r}: "
-            "set KERAS_BACKEND=tensorflow before Keras is imported."
+            f"keras_ccl runs on the TensorFlow backend of Keras only, but the backend is "
+            f"{named!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
         )

@@ -12,7 +12,8 @@ class ArraySplit:
     """Rows in memory, checked on entry.
 
     Args:
-        x: [N, ...]; y: [N], [N, 1] or one-hot [N, K]; spec: a `DataSpec`; where: its name in errors.
+        x: [N, ...]; y: [N], [N, 1] or one-hot [N, K]; spec: a `DataSpec`;
+        where: its name in errors.
     """
 
     def __init__(self, x, y, spec: DataSpec, where):

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: the genuine sets through TensorFlow Datasets, or a subset in the package.
+"""MNIST and Fashion-MNIST: all of them through TensorFlow Datasets, or a subset in the package.
 
 Which one is used is the caller's word; there is no fallback from one to the other.
 """

@@ -35,4 +35,3 @@ def information_gain(q, z):
     rows = tf.cast(tf.shape(z)[0], tf.float32)
     aggregate = tf.reduce_logsumexp(pairwise, axis=1) - tf.math.log(tf.maximum(rows, 1.0))
     return tf.linalg.diag_part(pairwise) - aggregate
-

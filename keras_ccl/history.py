@@ -146,7 +146,9 @@ class TaskHistory:
         head = [f"{'after':<{width}}", *(f"{title:>8}" for title in titles)]
         lines = ["".join([*head, f"{'average':>10}{'forgetting':>12}{'neg. ELBO':>11}"])]
         figures = (self.average_accuracy, self.forgetting, self.average_negative_elbo)
-        for k, (name, average, drop, elbo) in enumerate(zip(self.task_names, *figures, strict=True)):
+        for k, (name, average, drop, elbo) in enumerate(
+            zip(self.task_names, *figures, strict=True)
+        ):
             cells = [f"{value:8.4f}" for value in self._accuracy[k]]
             cells += [" " * 8] * (len(self) - k - 1)
             lines.append(f"{name:<{width}}{''.join(cells)}{average:10.4f}{drop:12.4f}{elbo:11.2f}")

@@ -1,4 +1,4 @@
-"""Fitting Gaussians to labelled points: k-means++ in each class, then weighted moments. NumPy only."""
+"""Fitting Gaussians to labelled points: k-means++ in each class, then weighted moments."""
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def k_means(points, clusters, rng, *, rounds=15):
 
 
 def seed_centres(points, clusters, rng):
-    """k-means++ (Arthur and Vassilvitskii 2007): each next centre with chance by distance squared."""
+    """k-means++ (Arthur and Vassilvitskii 2007): chances by squared distance to the nearest."""
     centres = points[rng.integers(len(points), size=1)]
     distances = squared_distances(points, centres)[:, 0]
     while len(centres) < clusters:

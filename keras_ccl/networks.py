@@ -47,26 +47,28 @@ def complete(given, architecture, input_shape, num_classes, latent_dim, *, seed=
     return networks
 
 
-def dense_encoder(input_shape, latent_dim, *, units=(400, 400), activation="elu", seed=None):
+def dense_encoder(input_shape, latent_dim, *, units=(400, 400), activation="relu", seed=None):
     """Dense layers of `units` on the flattened input."""
     x = keras.Input(input_shape, name="x")
-    hidden = _dense_stack(layers.Flatten()(x), units, activation, _seeds(seed, 0))
-    return keras.Model(x, layers.Dense(2 * latent_dim, name="q_z")(hidden), name="encoder")
+    seeds = _seeds(seed, 0)
+    hidden = _dense_stack(layers.Flatten()(x), units, activation, seeds)
+    return keras.Model(x, _output(2 * latent_dim, seeds, name="q_z")(hidden), name="encoder")
 
 
-def dense_decoder(input_shape, latent_dim, *, units=(400, 400), activation="elu", seed=None):
+def dense_decoder(input_shape, latent_dim, *, units=(400, 400), activation="relu", seed=None):
     """Dense layers of `units`, then one unit a pixel."""
     z = keras.Input((latent_dim,), name="z")
-    hidden = _dense_stack(z, units, activation, _seeds(seed, 1))
-    pixels = layers.Dense(math.prod(input_shape))(hidden)
+    seeds = _seeds(seed, 1)
+    pixels = _output(math.prod(input_shape), seeds)(_dense_stack(z, units, activation, seeds))
     return keras.Model(z, layers.Reshape(input_shape, name="p_x")(pixels), name="decoder")
 
 
-def dense_classifier(num_classes, latent_dim, *, units=(512,), activation="elu", seed=None):
+def dense_classifier(num_classes, latent_dim, *, units=(512,), activation="relu", seed=None):
     """Dense layers of `units` on z; `units=()` is a linear classifier."""
     z = keras.Input((latent_dim,), name="z")
-    hidden = _dense_stack(z, units, activation, _seeds(seed, 2))
-    return keras.Model(z, layers.Dense(num_classes, name="p_y")(hidden), name="classifier")
+    seeds = _seeds(seed, 2)
+    hidden = _dense_stack(z, units, activation, seeds)
+    return keras.Model(z, _output(num_classes, seeds, name="p_y")(hidden), name="classifier")
 
 
 def conv_encoder(input_shape, latent_dim, *, filters=(32, 64, 128), seed=None):
@@ -80,7 +82,7 @@ def conv_encoder(input_shape, latent_dim, *, filters=(32, 64, 128), seed=None):
     x = hidden = keras.Input(input_shape, name="x")
     for width in filters:
         hidden = _gated(layers.Conv2D, hidden, width, strides=2, seeds=seeds)
-    parameters = layers.Dense(2 * latent_dim, name="q_z")(layers.Flatten()(hidden))
+    parameters = _output(2 * latent_dim, seeds, name="q_z")(layers.Flatten()(hidden))
     return keras.Model(x, parameters, name="encoder")
 
 
@@ -96,11 +98,11 @@ def conv_decoder(input_shape, latent_dim, *, filters=(128, 64, 32), seed=None):
     scale = 2 ** len(filters)
     rows, columns = math.ceil(height / scale), math.ceil(width / scale)
     z = keras.Input((latent_dim,), name="z")
-    hidden = layers.Dense(rows * columns * filters[0], activation="elu")(z)
+    hidden = _dense_stack(z, [rows * columns * filters[0]], "elu", seeds)
     hidden = layers.Reshape((rows, columns, filters[0]))(hidden)
     for size in filters:
         hidden = _gated(layers.Conv2DTranspose, hidden, size, strides=2, seeds=seeds)
-    pixels = layers.Conv2D(channels, 3, padding="same")(hidden)
+    pixels = layers.Conv2D(channels, 3, padding="same", kernel_initializer=next(seeds))(hidden)
     crop = ((0, rows * scale - height), (0, columns * scale - width))
     return keras.Model(z, layers.Cropping2D(crop, name="p_x")(pixels), name="decoder")
 
@@ -121,7 +123,9 @@ def check(networks, input_shape, num_classes, latent_dim):
         try:
             received = network(keras.Input(given[1:])).shape
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{name}: it does not accept inputs of shape {given}: {error}") from error
+            raise ValueError(
+                f"{name}: it does not accept inputs of shape {given}: {error}"
+            ) from error
         if tuple(received) != expected:
             raise ValueError(
                 f"{name}: expected outputs of shape {expected} for inputs of shape {given}, "
@@ -138,6 +142,10 @@ def _dense_stack(hidden, units, activation, seeds):
     for width in units:
         hidden = layers.Dense(width, activation, kernel_initializer=next(seeds))(hidden)
     return hidden
+
+
+def _output(units, seeds, name=None):
+    return layers.Dense(units, kernel_initializer=next(seeds), name=name)
 
 
 def _gated(convolution, hidden, filters, *, strides, seeds):

@@ -1,4 +1,4 @@
-"""Tasks in sequence: what a learner meets, one after the other, and builders of the usual streams."""
+"""Tasks in sequence, one after the other, and builders of the usual streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -207,8 +207,10 @@ def _named(task, name):
 
 
 def _is_arrays(value):
-    return isinstance(value, tuple | list) and len(value) == 2 and all(
-        hasattr(part, "shape") and hasattr(part, "dtype") for part in value
+    return (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(hasattr(part, "shape") and hasattr(part, "dtype") for part in value)
     )
 
 

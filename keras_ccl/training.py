@@ -57,11 +57,10 @@ def fit_tasks(
     epochs = _epochs_by_task(epochs, len(stream))
     sizes = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     options = {**sizes, "validation_split": validation_split}
-    _check_options(
-        **options, state=optimizer_state, decay=learning_rate_decay, verbose=verbose
-    )
+    _check_options(**options, state=optimizer_state, decay=learning_rate_decay, verbose=verbose)
     prepared = [
-        prepare(task, number, model.data_spec, **options) for number, task in enumerate(stream, first)
+        prepare(task, number, model.data_spec, **options)
+        for number, task in enumerate(stream, first)
     ]
     if not model.compiled:
         model.compile(optimizer=keras.optimizers.Adam(1e-3))

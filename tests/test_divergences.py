@@ -23,7 +23,10 @@ def test_kl_to_the_standard_normal_by_hand():
 def test_kl_of_two_gaussians_against_monte_carlo():
     rng = np.random.default_rng(0)
     means, log_vars = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
-    q, p = (diagonal_gaussian(tf.constant(m), tf.constant(v)) for m, v in zip(means, log_vars))
+    q, p = (
+        diagonal_gaussian(tf.constant(m), tf.constant(v))
+        for m, v in zip(means, log_vars, strict=True)
+    )
     z = means[0] + np.exp(log_vars[0] / 2) * rng.normal(size=(200_000, 3))
     ratios = log_normal(z, means[0], log_vars[0]) - log_normal(z, means[1], log_vars[1])
     error = ratios.std() / np.sqrt(len(ratios))

@@ -35,7 +35,7 @@ BAD_ROWS = {
     "not a number as label": (with_label(np.nan), "expected integer labels, received nan in row 4"),
     "two hot": ((X, np.ones((12, 3))), "expected one-hot rows"),
     "soft labels": ((X, np.full((12, 3), 1 / 3)), "expected one-hot rows"),
-    "one-hot of other classes": ((X, np.eye(5)[Y]), r"received \(12, 5\)"),
+    "one-hot of other classes": ((X, np.eye(5)[Y]), r"received \(\d+, 5\)"),
     "text labels": ((X, np.array(["a"] * 12)), "expected integer labels, received dtype"),
     "different lengths": ((X, Y[:-1]), r"received x \(12, 6\) and y \(11,\)"),
     "empty": ((X[:0], Y[:0]), "received an empty dataset"),
@@ -78,7 +78,9 @@ def test_a_gaussian_likelihood_accepts_any_finite_x():
 
 def test_an_infinite_dataset_needs_steps_per_epoch():
     endless = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4).repeat()
-    with pytest.raises(ValueError, match="task 1, train: an infinite dataset needs steps_per_epoch"):
+    with pytest.raises(
+        ValueError, match="task 1, train: an infinite dataset needs steps_per_epoch"
+    ):
         tiny().fit_tasks([endless], epochs=1, verbose=0)
     model = tiny()
     model.fit_tasks([endless], epochs=2, steps_per_epoch=3, verbose=0)

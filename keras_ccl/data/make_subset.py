@@ -1,4 +1,4 @@
-"""Make the embedded subsets from the genuine sets: python -m keras_ccl.data.make_subset --data-dir D
+"""Make the embedded subsets: python -m keras_ccl.data.make_subset --data-dir DIR
 
 Train rows come from the train split, test rows from the test split, the same number of each class.
 """

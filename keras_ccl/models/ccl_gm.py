@@ -166,9 +166,7 @@ class CCLGM(JointVAE):
 
     def _generate_rows(self, n):
         seed = self.next_seed()
-        return self.teacher.draw(
-            n, seed, labels=self.replay_labels, temperature=self.temperature
-        )
+        return self.teacher.draw(n, seed, labels=self.replay_labels, temperature=self.temperature)
 
     def _new_teacher(self):
         options = {name: getattr(self, name) for name in JointModel.option_names}

@@ -14,7 +14,7 @@ from keras_ccl import distributions, networks, priors, replay
 from keras_ccl.inputs import DataSpec, check_choice, check_positive, check_shape
 
 MEASURING_SEED = (0, 1)
-"""Measures draw noise from this stateless seed: they repeat, and training takes no notice of them."""
+"""Measures draw noise from this stateless seed: they repeat and leave training as it was."""
 
 MEASURING_BATCH = 1000
 
@@ -101,7 +101,11 @@ class JointModel(keras.Model):
             self._given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
-        self.noise = keras.random.SeedGenerator(seed)
+        first = np.random.SeedSequence(seed).generate_state(1) >> 1  # fits int32
+        self.noise = self.add_weight(
+            name="noise", shape=(2,), dtype="int32", initializer="zeros", trainable=False
+        )
+        self.noise.assign([int(first[0]), 0])
         self.built = True
 
     @property
@@ -152,8 +156,13 @@ class JointModel(keras.Model):
         return replay.Generated(z, x, replay.labels(of_z, of_x, labels, temperature), q)
 
     def next_seed(self):
-        """A stateless seed, [2] int32, that comes once."""
-        return tf.cast(self.noise.next(), tf.int32)
+        """A stateless seed, [2] int32, that comes once.
+
+        A weight holds it, where Keras's `SeedGenerator` would not be saved with the model.
+        """
+        seed = tf.identity(self.noise.value)
+        self.noise.assign_add([0, 1])
+        return seed
 
     # The same for arrays.
 

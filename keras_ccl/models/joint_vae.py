@@ -13,7 +13,7 @@ from keras_ccl.models.joint_model import MEASURING_BATCH, MEASURING_SEED, JointM
 from keras_ccl.training import fit_tasks
 
 MEASURED_ROWS = 20_000
-"""At most this many rows of the current task, and as many generated ones, refit p(z) or validate."""
+"""At most so many rows of the current task, and as many generated ones, refit p(z)."""
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -68,7 +68,7 @@ class JointVAE(JointModel):
         return {k: objectives.weighted_mean(term, rows.weight) for k, term in terms.items()}
 
     def train_step(self, data):
-        """One step on a batch (x, y). Our own, because it learns from rows that no dataset holds."""
+        """One step on a batch (x, y): our own, because it learns from rows no dataset holds."""
         x, y = data
         rows = self.training_rows(x, self._one_hot(y))
         seed = self.next_seed()
