@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from keras_ccl.inputs import DataSpec, check_rows, check_shape
 
+MEASURING_BATCH = 1000
+"""Rows a batch where nothing is learnt."""
+
 
 class ArraySplit:
     """Rows in memory, checked on entry.
@@ -40,8 +43,8 @@ class ArraySplit:
         """Batches an epoch."""
         return math.ceil(len(self.x) / batch_size)
 
-    def training(self, batch_size, *, seed, steps_per_epoch=None):
-        """Epochs without end, and the steps of one.
+    def training(self, batch_size, *, seed, steps_per_epoch=None, first_epoch=0):
+        """Epochs without end from `first_epoch` on, and the steps of one.
 
         Each is in another order, which depends on `seed`, [2] integers, and on its number alone:
         a run can go on at any epoch.
@@ -55,8 +58,10 @@ class ArraySplit:
                 lambda index: tf.random.experimental.index_shuffle(index, key, rows - 1)
             )
 
-        endless = self._gather(tf.data.Dataset.counter().flat_map(epoch))
-        return endless, steps_per_epoch or self.steps(batch_size)
+        steps = steps_per_epoch or self.steps(batch_size)
+        before = first_epoch * steps // self.steps(batch_size)  # whole passes over the rows
+        passes = tf.data.Dataset.counter(before).flat_map(epoch)
+        return self._gather(passes.skip(first_epoch * steps % self.steps(batch_size))), steps
 
     def hold_out(self, fraction):
         """Cut the last `fraction` of the rows off: (train, validation)."""
@@ -121,14 +126,15 @@ class DatasetSplit:
         """Batches an epoch, as `verify` counted them."""
         return self.counted
 
-    def training(self, batch_size, *, seed, steps_per_epoch=None):
+    def training(self, batch_size, *, seed, steps_per_epoch=None, first_epoch=0):
         """The rows in the dataset's own order, and the steps of an epoch, None where it ends.
 
         `seed` is not needed: shuffling is left to the dataset's maker.
         """
         if steps_per_epoch is None:
             return self.batches(batch_size), None
-        rows = self._all_rows(batch_size).repeat().map(self._standard)
+        rows = self._all_rows(batch_size).repeat().skip(first_epoch * steps_per_epoch)
+        rows = rows.map(self._standard)
         return rows.prefetch(tf.data.AUTOTUNE), steps_per_epoch
 
     def hold_out(self, fraction):
@@ -164,6 +170,11 @@ class DatasetSplit:
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
 
 
+def reached(data):
+    """What a split holds when its task is reached: a split given as a function is called."""
+    return data() if callable(data) and not isinstance(data, tf.data.Dataset) else data
+
+
 def as_split(data, spec, where, *, batch_size, steps=None):
     """A checked split of what a user passed.
 
@@ -174,8 +185,7 @@ def as_split(data, spec, where, *, batch_size, steps=None):
     Raises:
         TypeError, ValueError: naming `where`, what was expected and what came.
     """
-    if callable(data) and not isinstance(data, tf.data.Dataset):
-        data = data()
+    data = reached(data)
     if isinstance(data, ArraySplit | DatasetSplit):
         return data
     if isinstance(data, tf.data.Dataset):

@@ -2,9 +2,7 @@
 
 import math
 
-from keras_ccl.batches import as_split
-
-EVALUATION_BATCH = 1000
+from keras_ccl.batches import MEASURING_BATCH, as_split
 
 
 def evaluate_tasks(model, tasks, *, first_task=1):
@@ -26,7 +24,6 @@ def measure(model, task, number):
     """`model.evaluate` on the test rows of one task, as a dict; NaN if it has none."""
     if task.test is None:
         return {"accuracy": math.nan, "negative_elbo": math.nan}
-    split = as_split(
-        task.test, model.data_spec, f"task {number}, test", batch_size=EVALUATION_BATCH
-    )
-    return model.evaluate(split.batches(EVALUATION_BATCH), verbose=0, return_dict=True)
+    where = f"task {number}, test"
+    split = as_split(task.test, model.data_spec, where, batch_size=MEASURING_BATCH)
+    return model.evaluate(split.batches(MEASURING_BATCH), verbose=0, return_dict=True)

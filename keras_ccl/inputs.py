@@ -36,11 +36,12 @@ def check_positive(option, value, *, integer=False, or_zero=False):
         raise ValueError(f"{option}: expected a finite {kind} {bound}; received {value!r}")
 
 
-def check_share(option, value):
-    """Refuse what is not a number in [0, 1)."""
+def check_share(option, value, *, or_one=False):
+    """Refuse what is not a number in [0, 1), or in [0, 1]."""
     check_positive(option, value, or_zero=True)
-    if value >= 1:
-        raise ValueError(f"{option}: expected a share in [0, 1); received {value!r}")
+    if value > 1 or (value == 1 and not or_one):
+        interval = "[0, 1]" if or_one else "[0, 1)"
+        raise ValueError(f"{option}: expected a share in {interval}; received {value!r}")
 
 
 def check_shape(shape, spec, where):

@@ -17,7 +17,7 @@ ARCHITECTURES = ("dense", "convolutional")
 
 
 class Networks(NamedTuple):
-    """The three networks of a joint VAE."""
+    """The three networks of a joint VAE, or whatever stands in their slots."""
 
     encoder: keras.Model
     decoder: keras.Model
@@ -34,14 +34,11 @@ def complete(given, architecture, input_shape, num_classes, latent_dim, *, seed=
     Raises:
         ValueError: naming the network that does not fit, the shape expected and the one received.
     """
-    dense = architecture == "dense"
-    make_encoder, make_decoder = (
-        (dense_encoder, dense_decoder) if dense else (conv_encoder, conv_decoder)
-    )
+    make = MAKERS[architecture]
     networks = Networks(
-        given.encoder or make_encoder(input_shape, latent_dim, seed=seed),
-        given.decoder or make_decoder(input_shape, latent_dim, seed=seed),
-        given.classifier or dense_classifier(num_classes, latent_dim, seed=seed),
+        given.encoder or make.encoder(input_shape, latent_dim, seed=seed),
+        given.decoder or make.decoder(input_shape, latent_dim, seed=seed),
+        given.classifier or make.classifier(num_classes, latent_dim, seed=seed),
     )
     check(networks, input_shape, num_classes, latent_dim)
     return networks
@@ -105,6 +102,12 @@ def conv_decoder(input_shape, latent_dim, *, filters=(128, 64, 32), seed=None):
     pixels = layers.Conv2D(channels, 3, padding="same", kernel_initializer=next(seeds))(hidden)
     crop = ((0, rows * scale - height), (0, columns * scale - width))
     return keras.Model(z, layers.Cropping2D(crop, name="p_x")(pixels), name="decoder")
+
+
+MAKERS = {
+    "dense": Networks(dense_encoder, dense_decoder, dense_classifier),
+    "convolutional": Networks(conv_encoder, conv_decoder, dense_classifier),
+}
 
 
 def check(networks, input_shape, num_classes, latent_dim):

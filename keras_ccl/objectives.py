@@ -33,6 +33,19 @@ def joint_terms(*, x, y, q, p_z, p_x, p_y):
     }
 
 
+def classification_at_mean(classification, *, y, p_y_at_mean, share):
+    """A share of the classification term taken where `predict` classifies, at the posterior mean.
+
+    Args:
+        classification: [B], nats, the term at a sample of z; y: [B, K]; p_y_at_mean: p(y|z) at the
+            mean of q(z|x); share: in [0, 1]; 0 is eq. 4.
+
+    Returns:
+        [B], nats.
+    """
+    return (1 - share) * classification - share * p_y_at_mean.log_prob(y)
+
+
 def continual_terms(*, q_student, q_teacher, z):
     """The terms that eq. 5 adds on generated rows x~.
 
@@ -46,6 +59,16 @@ def continual_terms(*, q_student, q_teacher, z):
         "distillation": kl_divergence(q_student, q_teacher),
         "information": information_gain(q_student, z),
     }
+
+
+def quadratic_penalty(variables, anchors, importances):
+    """EWC's 1/2 sum_i F_i (theta_i - anchor_i)^2, a scalar, nats (Kirkpatrick et al. 2017).
+
+    Args:
+        variables, anchors, importances: lists of tensors of the same shapes.
+    """
+    parts = zip(variables, anchors, importances, strict=True)
+    return 0.5 * tf.add_n([tf.reduce_sum(f * tf.square(v - a)) for v, a, f in parts])
 
 
 def weighted_mean(term, row_weights):

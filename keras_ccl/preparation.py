@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from keras_ccl.batches import as_split
+from keras_ccl.inputs import check_rows
+from keras_ccl.streams import Transformed
 
 
 def prepare(
@@ -24,9 +26,11 @@ def prepare(
     """
 
     def checked(data, kind, *, wait, steps=None):
+        where = f"task {number}, {kind}"
+        if isinstance(data, Transformed) and not reached:
+            check_rows(*data.rows, spec, where)  # what they are made of can be checked now
         if data is None or (callable(data) and wait):
             return data
-        where = f"task {number}, {kind}"
         return as_split(data, spec, where, batch_size=batch_size, steps=steps)
 
     train = checked(task.train, "train", wait=not reached, steps=steps_per_epoch)

@@ -45,6 +45,10 @@ class NormalPrior(keras.layers.Layer):
         """KL(q(z|x) || p(z)) in closed form: [B], nats. `z` is not needed."""
         return kl_divergence(q, standard_normal(self.latent_dim))
 
+    def gaussians(self):
+        """As arrays: log weights [C], means [C, Z], Cholesky factors [C, Z, Z], C components."""
+        return np.zeros(1), np.zeros((1, self.latent_dim)), np.eye(self.latent_dim)[np.newaxis]
+
     def get_config(self):
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
@@ -136,6 +140,10 @@ class MixturePrior(keras.layers.Layer):
         self.means.assign(means)
         self.scale_trils.assign(trils)
         self.is_fitted.assign(1.0)
+
+    def gaussians(self):
+        """As arrays: log weights [C], means [C, Z], Cholesky factors [C, Z, Z], C components."""
+        return tuple(np.array(part) for part in (self.log_weights, self.means, self.scale_trils))
 
     def get_config(self):
         return {

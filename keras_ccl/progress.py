@@ -28,8 +28,8 @@ class StreamProgress(keras.callbacks.Callback):
         live = not self.silent and verbose != 2 and sys.stdout.isatty()
         self.bar = Progress(TextColumn("{task.description}"), BarColumn()) if live else None
         self.row = self.bar.add_task("", total=sum(epochs)) if live else None
-        self.task = -1
-        self.finished_epochs = 0
+        self.task = self.epoch = self.finished_epochs = 0
+        self.skipped = None
         self.accuracy = ""
         self.started = time.monotonic()
 
@@ -42,10 +42,12 @@ class StreamProgress(keras.callbacks.Callback):
         if self.bar is not None:
             self.bar.stop()
 
-    def on_train_begin(self, logs=None):
-        self.task += 1
-        self.finished_epochs = sum(self.epochs[: self.task])  # also after early stopping
-        self.epoch = 0
+    def start_task(self, task, first_epoch=0):
+        """Show the task of this number, from 0, from its epoch `first_epoch` on."""
+        self.task, self.epoch = task, first_epoch
+        self.finished_epochs = sum(self.epochs[:task]) + first_epoch  # also after early stopping
+        if self.skipped is None:
+            self.skipped = self.finished_epochs  # done by an earlier run: tell nothing of its time
 
     def on_train_batch_end(self, batch, logs=None):
         if self.bar is not None and self.params.get("steps"):
@@ -63,7 +65,8 @@ class StreamProgress(keras.callbacks.Callback):
     def describe(self, done):
         """The line shown after `done` epochs of the whole stream."""
         last = self.first_task + len(self.names) - 1
-        left = (time.monotonic() - self.started) * (sum(self.epochs) / done - 1)
+        elapsed = time.monotonic() - self.started
+        left = elapsed * (sum(self.epochs) - done) / (done - self.skipped)
         return "  ".join(
             part
             for part in (

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+INPUTS = ("sample", "mean")
 LABELS = ("reencoded", "soft", "hard")
 
 

@@ -136,6 +136,20 @@ def sequence(*datasets):
     return TaskStream(_mapped(data, None, getattr(data, "name", None)) for data in datasets)
 
 
+class Transformed:
+    """A split that is made of other rows when its task is reached.
+
+    Args:
+        transform: a function of x and y; rows: a tuple (x, y) of arrays.
+    """
+
+    def __init__(self, transform, rows):
+        self.transform, self.rows = transform, rows
+
+    def __call__(self):
+        return self.transform(*self.rows)
+
+
 class _Permutation:
     def __init__(self, seed, number):
         self.seed, self.number = seed, number
@@ -183,9 +197,7 @@ def _mapped(data, transform, name):
     """A task whose splits are those of `data`, transformed when they are reached."""
 
     def lazily(rows):
-        if rows is None or transform is None:
-            return rows
-        return lambda: transform(*rows)
+        return rows if rows is None or transform is None else Transformed(transform, rows)
 
     splits = {key: lazily(getattr(data, key, None)) for key in ("train", "validation", "test")}
     return Task(**splits, name=name)

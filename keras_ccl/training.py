@@ -2,10 +2,11 @@
 
 import keras
 
-from keras_ccl import schedules
+from keras_ccl import resuming, schedules
 from keras_ccl.evaluation import evaluate_tasks
 from keras_ccl.history import TaskHistory
 from keras_ccl.inputs import check_choice, check_positive, check_share
+from keras_ccl.numerics import FiniteLoss
 from keras_ccl.preparation import prepare
 from keras_ccl.progress import VERBOSITIES, StreamProgress
 from keras_ccl.streams import as_stream
@@ -22,6 +23,9 @@ def fit_tasks(
     callbacks=(),
     optimizer_state="reset",
     learning_rate_decay="cosine",
+    checkpoint_dir=None,
+    keep_last=2,
+    save_every=1,
     verbose="auto",
 ):
     """Learn the tasks one after the other. Calling it again goes on with the next task.
@@ -44,6 +48,10 @@ def fit_tasks(
         optimizer_state: `"reset"`: each task starts with a fresh optimizer; or `"keep"`.
         learning_rate_decay: `"cosine"`: the learning rate falls to 0 within each task; or None.
             A learning rate that is a schedule is left alone.
+        checkpoint_dir: a folder to save to at the end of each epoch and task. The same call with a
+            model made in the same way goes on from it, within a task too, and ends with the same
+            weights and history as if it had not been stopped.
+        keep_last: how many checkpoints stay; save_every: epochs between two.
         verbose: 0: silent; 1, "auto": one bar for the stream on a terminal; 2: a line an epoch.
 
     Returns:
@@ -52,57 +60,74 @@ def fit_tasks(
     Raises:
         TypeError, ValueError: for data or options that do not fit, before any weight changes,
             with the number of the task, what was expected and what came.
+        FloatingPointError: for a loss that is NaN or infinite, naming task, epoch and term; the
+            model is put back to the end of the epoch before.
     """
     stream, first = as_stream(tasks), int(model.tasks_seen) + 1
     epochs = _epochs_by_task(epochs, len(stream))
     sizes = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     options = {**sizes, "validation_split": validation_split}
     _check_options(**options, state=optimizer_state, decay=learning_rate_decay, verbose=verbose)
+    check_positive("keep_last", keep_last, integer=True)
+    check_positive("save_every", save_every, integer=True)
     prepared = [
         prepare(task, number, model.data_spec, **options)
         for number, task in enumerate(stream, first)
     ]
     if not model.compiled:
         model.compile(optimizer=keras.optimizers.Adam(1e-3))
-    history = TaskHistory(
+    fitting = {"optimizer_state": optimizer_state, "learning_rate_decay": learning_rate_decay}
+    settings = {**options, **fitting, "epochs": epochs}
+    names = [task.name for task in stream]
+    saved = resuming.start(
+        model,
+        checkpoint_dir,
+        keep_last=keep_last,
+        save_every=save_every,
+        stream={"tasks": names, "tasks_before": first - 1},
+        fit_tasks=settings,
+    )
+    position = saved.restore(model)
+    history = position.history or TaskHistory(
         method=type(model).__name__,
-        options={
-            **model.options(),
-            **options,
-            "epochs": epochs,
-            "optimizer_state": optimizer_state,
-            "learning_rate_decay": learning_rate_decay,
-        },
+        options={**model.options(), **settings},
         seed=model.seed,
         tasks_before=first - 1,
     )
-    names = [task.name for task in stream]
     with StreamProgress(names=names, epochs=epochs, first_task=first, verbose=verbose) as progress:
-        for index, task in enumerate(prepared):
-            task = prepare(task, first + index, model.data_spec, reached=True, **options)
+        for index in range(position.task, len(prepared)):
+            first_epoch = position.epoch if index == position.task else 0
+            task = prepare(prepared[index], first + index, model.data_spec, reached=True, **options)
+            saved.start_task(model)
             model.begin_task(task)
             if optimizer_state == "reset":
                 schedules.reset_optimizer(model)
-            watchers = [*callbacks, progress]
-            record = _fit_one(model, task, epochs[index], learning_rate_decay, watchers, **sizes)
+            progress.start_task(index, first_epoch)
+            logs = resuming.EpochLogs()
+            decay = _decay(learning_rate_decay, task, epochs[index], **sizes)
+            watched = [logs, *decay, *callbacks]
+            last = [FiniteLoss(first + index), progress, *saved.keeper(watched, index, history)]
+            _fit_one(model, task, first_epoch, epochs[index], [*watched, *last], **sizes)
             model.end_task(task)
             row = evaluate_tasks(model, prepared[: index + 1], first_task=first)
-            history.append(names[index], *row, record.history)
+            history.append(names[index], *row, logs.epochs)
+            saved.task_done(model, index, history)
     return history
 
 
-def _fit_one(model, task, epochs, decay, callbacks, *, batch_size, steps_per_epoch):
+def _fit_one(model, task, first_epoch, epochs, callbacks, *, batch_size, steps_per_epoch):
     """Keras's `fit` on one task."""
     rows, steps = task.train.training(
-        batch_size, seed=model.next_seed(), steps_per_epoch=steps_per_epoch
+        batch_size,
+        seed=model.next_seed(),
+        steps_per_epoch=steps_per_epoch,
+        first_epoch=first_epoch,
     )
     held_out = task.validation and model.validation_rows(task.validation, batch_size)
-    if decay == "cosine":
-        total = epochs * (steps or task.train.steps(batch_size))
-        callbacks = [schedules.CosineDecay(total), *callbacks]
     with schedules.learning_rate_kept(model.optimizer):
-        return model.fit(
+        model.fit(
             rows,
+            initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=held_out,
@@ -110,6 +135,13 @@ def _fit_one(model, task, epochs, decay, callbacks, *, batch_size, steps_per_epo
             shuffle=False,  # the rows come shuffled
             verbose=0,
         )
+
+
+def _decay(kind, task, epochs, *, batch_size, steps_per_epoch):
+    if kind is None:
+        return []
+    steps = steps_per_epoch or task.train.steps(batch_size)
+    return [schedules.CosineDecay(epochs * steps)]
 
 
 def _epochs_by_task(epochs, tasks):

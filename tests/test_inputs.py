@@ -70,6 +70,18 @@ def test_bad_rows_that_only_measure_are_refused_as_well(split):
     assert same_weights(before, weights_of(model))
 
 
+@pytest.mark.parametrize("kind", ["train", "test"])
+def test_bad_rows_in_a_later_task_of_a_builder_are_found_before_the_first(kind):
+    x, y = rows(12)
+    bad = np.where(y[:, None] == 2, np.nan, x)  # in the rows of the last class alone
+    splits = {"train": (x, y), "test": (x, y), kind: (bad, y)}
+    model = tiny()
+    before = weights_of(model)
+    with pytest.raises(ValueError, match=f"task 1, {kind}: expected finite x"):
+        model.fit_tasks(ccl.streams.split(ccl.Task(**splits), classes_per_task=1), verbose=0)
+    assert same_weights(before, weights_of(model))
+
+
 def test_a_gaussian_likelihood_accepts_any_finite_x():
     model = tiny(likelihood="gaussian")
     model.fit_tasks([with_value(-7.0)], epochs=1, verbose=0)
@@ -105,12 +117,14 @@ def test_datasets_of_another_structure(dataset, message):
     ("options", "message"),
     [
         ({"replay": "all"}, "replay: expected one of 'balanced', 'mixed'; received 'all'"),
+        ({"replay_inputs": "all"}, "expected one of 'sample', 'mean'; received 'all'"),
         ({"replay_labels": "z"}, "expected one of 'reencoded', 'soft', 'hard'; received 'z'"),
         ({"prior": "vamp"}, "prior: expected one of 'mixture', 'normal'; received 'vamp'"),
         ({"likelihood": "poisson"}, "expected one of 'bernoulli', 'gaussian'"),
         ({"architecture": "resnet"}, "expected one of 'dense', 'convolutional'"),
         ({"distillation_weight": -1.0}, "distillation_weight: expected a finite number >= 0"),
         ({"classification_weight": np.nan}, "classification_weight: expected a finite number"),
+        ({"classification_at_mean": 1.1}, r"expected a share in \[0, 1\]; received 1.1"),
         ({"temperature": 0}, "temperature: expected a finite number > 0; received 0"),
         ({"latent_dim": 2.5}, "latent_dim: expected a finite integer > 0; received 2.5"),
     ],

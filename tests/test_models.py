@@ -132,6 +132,19 @@ def test_image_and_label_of_a_generated_row_come_from_one_z(taught):
     np.testing.assert_allclose(again.y, taught.predict(rows_.x.numpy(), verbose=0), rtol=1e-4)
 
 
+def test_a_sampled_input_comes_from_the_same_p_of_x(taught):
+    seed = tf.constant([1, 2])
+    mean, sample = (taught.draw(20_000, seed, inputs=kind) for kind in ("mean", "sample"))
+    np.testing.assert_array_equal(sample.z, mean.z)
+    assert set(np.unique(sample.x)) == {0.0, 1.0}
+    for pixel, drawn in zip(mean.x.numpy().T, sample.x.numpy().T, strict=True):
+        bright = pixel > np.median(pixel)
+        assert pixel[bright].mean() - pixel[~bright].mean() > 0.06
+        for part in (bright, ~bright):  # as bright as its own mean, not only on the whole
+            assert drawn[part].mean() == pytest.approx(pixel[part].mean(), abs=0.02)
+    np.testing.assert_allclose(sample.q.mean(), taught.encode(sample.x).mean(), rtol=1e-4)
+
+
 def test_two_steps_draw_different_generated_rows(taught):
     taught.make_train_function()
     first, second = (taught.training_rows(tf.constant(X), tf.one_hot(Y, 3)).x for _ in range(2))
@@ -147,7 +160,9 @@ def test_the_paper_preset_is_the_printed_bound():
         "distillation": 1.0,
         "information": 0.0,
     }
-    assert (model.prior, model.replay, model.replay_labels) == ("normal", "mixed", "hard")
+    assert (model.prior, model.replay) == ("normal", "mixed")
+    assert model.classification_at_mean == 0
+    assert (model.replay_inputs, model.replay_labels) == ("mean", "hard")
     assert ccl.CCLGM.paper((6,), 3, replay_labels="soft").replay_labels == "soft"
 
 
@@ -159,6 +174,14 @@ def test_evaluate_measures_the_accuracy_of_predict_and_the_negative_elbo():
     assert measured["accuracy"] == pytest.approx(right)
     elbos = np.concatenate([model.elbo(X[i : i + 7]) for i in range(0, 30, 7)])
     assert measured["negative_elbo"] == pytest.approx(-elbos.mean(), rel=1e-4)
+
+
+def test_train_on_batch_works_and_sample_weights_are_refused():
+    model = tiny()
+    model.compile("adam")
+    assert np.isfinite(model.train_on_batch(X, Y, return_dict=True)["loss"])
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X, Y, sample_weight=np.ones(len(X)), verbose=0)
 
 
 def test_mixed_precision_keeps_the_bound_in_float32():

@@ -1,5 +1,6 @@
 """The bound and the loss: identities, a bound below the truth, and terms that add up."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,6 +41,19 @@ def test_soft_labels_give_the_expected_log_probability():
     np.testing.assert_allclose(p_y.log_prob([[0.3, 0.7]]), [expected], rtol=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_the_classification_is_taken_at_the_posterior_mean(share):
+    model = tiny(ccl.JointVAE, classification_at_mean=share)
+    x, y = rows(8)
+    batch = current_only(tf.constant(x), tf.one_hot(y, 3))
+    found = model.infer(batch.x, (1, 2))
+    term = model.joint_terms(batch, found)["classification"]
+    chances = model.predict(x, verbose=0)[np.arange(8), y]
+    sampled = tf.nn.softmax(model.classifier(found.z)).numpy()[np.arange(8), y]
+    expected = -(1 - share) * np.log(sampled) - share * np.log(chances)
+    np.testing.assert_allclose(term, expected, rtol=1e-4)
+
+
 def test_distillation_is_zero_when_student_equals_teacher_and_not_otherwise():
     q = posterior(tf.random.normal([4, 6], seed=1))
     other = posterior(tf.random.normal([4, 6], seed=2))
@@ -51,7 +65,13 @@ def test_distillation_is_zero_when_student_equals_teacher_and_not_otherwise():
 
 
 def test_the_bound_lies_below_importance_sampled_log_p_of_x_and_y():
-    model = tiny(ccl.JointVAE, input_shape=(4,), num_classes=2, classification_weight=1.0)
+    model = tiny(
+        ccl.JointVAE,
+        input_shape=(4,),
+        num_classes=2,
+        classification_weight=1.0,
+        classification_at_mean=0.0,
+    )
     model.fit_tasks([rows(200, (4,), 2)], epochs=3, verbose=0)
     x, y = rows(6, (4,), 2, seed=5)
     one_hot = tf.one_hot(y, 2)
@@ -88,3 +108,31 @@ def test_the_logged_total_is_the_weighted_sum_of_the_logged_terms(replay, inform
         np.testing.assert_allclose(record["loss"], total, rtol=1e-4)
         if task:
             assert all(value != 0 for value in record["distillation"] + record["information"])
+
+
+def test_a_step_follows_the_gradient_of_the_logged_loss():
+    """One step of plain gradient descent, against the gradient of the loss taken by differences."""
+    rate, small = 1e-4, 1e-2
+    x, y = rows(8)
+    model = tiny(ccl.CCLGM)
+    model.compile(keras.optimizers.SGD(rate))
+    weight = model.classifier.trainable_weights[0]
+    before, noise = np.array(weight), np.array(model.noise)
+
+    def loss(moved):
+        weight.assign(moved)
+        model.noise.assign(noise)
+        found = model.infer(tf.constant(x), model.next_seed(), training=True)
+        means = model.mean_terms(current_only(tf.constant(x), tf.one_hot(y, 3)), found)
+        return float(objectives.total(means, model.term_weights()))
+
+    gradient = np.zeros_like(before)
+    for place in np.ndindex(before.shape):
+        step = np.zeros_like(before)
+        step[place] = small
+        gradient[place] = (loss(before + step) - loss(before - step)) / (2 * small)
+    weight.assign(before)
+    model.noise.assign(noise)
+    model.train_on_batch(x, y)
+    taken = (before - np.array(weight)) / rate
+    np.testing.assert_allclose(taken, gradient, rtol=0.05, atol=0.02 * np.abs(gradient).max())

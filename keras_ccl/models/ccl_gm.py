@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl import networks, objectives
+from keras_ccl.batches import MEASURING_BATCH
 from keras_ccl.inputs import check_choice, check_positive
-from keras_ccl.models.joint_model import MEASURING_BATCH, JointModel
+from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.joint_vae import MEASURED_ROWS, JointVAE
-from keras_ccl.replay import LABELS, REPLAYS
+from keras_ccl.replay import INPUTS, LABELS, REPLAYS
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -26,6 +27,8 @@ class CCLGM(JointVAE):
         prior: `"mixture"` or `"normal"` (paper), as in `JointModel`.
         replay: `"balanced"`: B current and B generated rows, weighing 1/(t+1) and t/(t+1), t the
             tasks finished; `"mixed"` (paper): of B rows B t/(t+1) are generated.
+        replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
+            smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
             its p(y|z); `"reencoded"`: its p(y|x~), x~ encoded again.
         temperature: divides the logits of soft y~.
@@ -41,6 +44,7 @@ class CCLGM(JointVAE):
     option_names = (
         *JointVAE.option_names,
         "replay",
+        "replay_inputs",
         "replay_labels",
         "temperature",
         "distillation_weight",
@@ -55,6 +59,7 @@ class CCLGM(JointVAE):
         *,
         prior="mixture",
         replay="balanced",
+        replay_inputs="sample",
         replay_labels="reencoded",
         temperature=1.0,
         distillation_weight=1.0,
@@ -62,12 +67,14 @@ class CCLGM(JointVAE):
         **kwargs,
     ):
         check_choice("replay", replay, tuple(REPLAYS))
+        check_choice("replay_inputs", replay_inputs, INPUTS)
         check_choice("replay_labels", replay_labels, LABELS)
         check_positive("temperature", temperature)
         check_positive("distillation_weight", distillation_weight, or_zero=True)
         check_positive("information_weight", abs(information_weight), or_zero=True)
         super().__init__(input_shape, num_classes, prior=prior, **kwargs)
         self.replay = replay
+        self.replay_inputs = replay_inputs
         self.replay_labels = replay_labels
         self.temperature = temperature
         self.distillation_weight = distillation_weight
@@ -79,13 +86,16 @@ class CCLGM(JointVAE):
     def paper(cls, input_shape, num_classes, **kwargs):
         """The method as printed: N(0, I), mixed batches, hard labels from z, every weight 1.
 
-        L_I has weight 0, as in the reference code. Any option can still be given.
+        L_I has weight 0 and x~ is the mean of p(x|z), as in the reference code. Any option can
+        still be given.
         """
         printed = {
             "prior": "normal",
             "replay": "mixed",
+            "replay_inputs": "mean",
             "replay_labels": "hard",
             "classification_weight": 1.0,
+            "classification_at_mean": 0.0,
             "distillation_weight": 1.0,
             "information_weight": 0.0,
         }
@@ -165,8 +175,13 @@ class CCLGM(JointVAE):
         return tf.function(self._generate_rows)
 
     def _generate_rows(self, n):
-        seed = self.next_seed()
-        return self.teacher.draw(n, seed, labels=self.replay_labels, temperature=self.temperature)
+        return self.teacher.draw(
+            n,
+            self.next_seed(),
+            inputs=self.replay_inputs,
+            labels=self.replay_labels,
+            temperature=self.temperature,
+        )
 
     def _new_teacher(self):
         options = {name: getattr(self, name) for name in JointModel.option_names}

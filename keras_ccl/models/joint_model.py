@@ -11,12 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl import distributions, networks, priors, replay
+from keras_ccl.batches import MEASURING_BATCH
 from keras_ccl.inputs import DataSpec, check_choice, check_positive, check_shape
 
 MEASURING_SEED = (0, 1)
 """Measures draw noise from this stateless seed: they repeat and leave training as it was."""
-
-MEASURING_BATCH = 1000
 
 
 class Inference(NamedTuple):
@@ -140,17 +139,20 @@ class JointModel(keras.Model):
         logits = self.classify(self.encode(x, training).mean(), training).logits_parameter()
         return tf.nn.softmax(logits)
 
-    def draw(self, rows, seed, *, labels="soft", temperature=1.0):
-        """Generated rows as tensors: z ~ p(z), x~ the mean of p(x|z), y~ as in `replay.labels`.
+    def draw(self, rows, seed, *, inputs="mean", labels="soft", temperature=1.0):
+        """Generated rows as tensors: z ~ p(z), x~ of p(x|z), y~ as in `replay.labels`.
 
         Args:
             rows: how many; seed: a stateless seed, [2] int32.
+            inputs: x~ is the `"mean"` of p(x|z) or a `"sample"` of it.
 
         Returns:
             `replay.Generated`.
         """
-        z = self.p_z.sample(rows, seed)
-        x = self.decode(z).mean()
+        of_z, of_pixels = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        z = self.p_z.sample(rows, of_z)
+        p_x = self.decode(z)
+        x = p_x.sample(seed=of_pixels) if inputs == "sample" else p_x.mean()
         q = self.encode(x)
         of_z, of_x = (self.classify(at).logits_parameter() for at in (z, q.mean()))
         return replay.Generated(z, x, replay.labels(of_z, of_x, labels, temperature), q)

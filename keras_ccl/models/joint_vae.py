@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl import distributions, objectives, replay
-from keras_ccl.batches import as_split
-from keras_ccl.inputs import check_positive
-from keras_ccl.models.joint_model import MEASURING_BATCH, MEASURING_SEED, JointModel
+from keras_ccl.batches import MEASURING_BATCH, as_split
+from keras_ccl.inputs import check_positive, check_share
+from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
 from keras_ccl.training import fit_tasks
 
 MEASURED_ROWS = 20_000
@@ -26,19 +26,35 @@ class JointVAE(JointModel):
     Args:
         input_shape, num_classes: as in `JointModel`.
         classification_weight: weight of E_q[log p(y|z)] in the loss (paper: 1).
+        classification_at_mean: the share of that term taken at the mean of q(z|x), where `predict`
+            classifies, instead of at a sample (paper: 0).
         **kwargs: the options of `JointModel`.
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight.
     """
 
-    option_names = (*JointModel.option_names, "classification_weight")
+    option_names = (
+        *JointModel.option_names,
+        "classification_weight",
+        "classification_at_mean",
+    )
     term_names = objectives.JOINT_TERMS
 
-    def __init__(self, input_shape, num_classes, *, classification_weight=100.0, **kwargs):
+    def __init__(
+        self,
+        input_shape,
+        num_classes,
+        *,
+        classification_weight=300.0,
+        classification_at_mean=0.5,
+        **kwargs,
+    ):
         check_positive("classification_weight", classification_weight, or_zero=True)
+        check_share("classification_at_mean", classification_at_mean, or_one=True)
         super().__init__(input_shape, num_classes, **kwargs)
         self.classification_weight = classification_weight
+        self.classification_at_mean = classification_at_mean
         self.tasks_seen = self.add_weight(
             name="tasks_seen", shape=(), dtype="int32", initializer="zeros", trainable=False
         )
@@ -55,21 +71,31 @@ class JointVAE(JointModel):
         """The `replay.Rows` of one step for a batch x [B, ...], y [B, K]: here the batch itself."""
         return replay.current_only(x, y)
 
-    def joint_terms(self, rows, found):
+    def joint_terms(self, rows, found, training=False):
         """The terms of the joint bound, each [N] nats, for rows and their `Inference`."""
         p_z = distributions.standard_normal(self.latent_dim)
-        return objectives.joint_terms(
+        terms = objectives.joint_terms(
             x=rows.x, y=rows.y, q=found.q, p_z=p_z, p_x=found.p_x, p_y=found.p_y
         )
+        if self.classification_at_mean:
+            terms["classification"] = objectives.classification_at_mean(
+                terms["classification"],
+                y=rows.y,
+                p_y_at_mean=self.classify(found.q.mean(), training),
+                share=self.classification_at_mean,
+            )
+        return terms
 
     def mean_terms(self, rows, found):
         """Every term of the loss by name: its weighted mean over the rows, a scalar, nats."""
-        terms = self.joint_terms(rows, found)
+        terms = self.joint_terms(rows, found, training=True)
         return {k: objectives.weighted_mean(term, rows.weight) for k, term in terms.items()}
 
     def train_step(self, data):
         """One step on a batch (x, y): our own, because it learns from rows no dataset holds."""
-        x, y = data
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if weight is not None:
+            raise ValueError("sample_weight: rows weigh as the replay says; received weights")
         rows = self.training_rows(x, self._one_hot(y))
         seed = self.next_seed()
         with tf.GradientTape() as tape:
@@ -130,10 +156,14 @@ class JointVAE(JointModel):
         Returns:
             z [N, Z], y [N] integers, and the weight [N] of each row, adding up to 1.
         """
+        x, y = self.some_train_rows(task, MEASURED_ROWS, seed=int(self.next_seed()[1]))
+        return self.sample_posteriors(x), y, np.full(len(y), 1 / len(y))
+
+    def some_train_rows(self, task, most, *, seed):
+        """At most `most` train rows of the task being learnt: arrays x and y."""
         where = f"task {int(self.tasks_seen) + 1}, train"
         split = as_split(task.train, self.data_spec, where, batch_size=MEASURING_BATCH)
-        x, y = split.some_rows(MEASURED_ROWS, seed=int(self.next_seed()[1]))
-        return self.sample_posteriors(x), y, np.full(len(y), 1 / len(y))
+        return split.some_rows(most, seed=seed)
 
     def sample_posteriors(self, x):
         """A sample of q(z|x) for each row of the array x: [N, Z]."""

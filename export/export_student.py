@@ -1,0 +1,65 @@
+"""Export the student of a saved model: classifier and decoder, verified, without teacher.
+
+python export/export_student.py MODEL.keras OUT --formats saved_model onnx --quantize int8
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_ccl as ccl
+from keras_ccl.artefacts import FORMATS
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="a .keras file")
+    parser.add_argument("out", type=Path, help="a folder, new or empty")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["saved_model", "onnx"])
+    parser.add_argument("--quantize", choices=["int8"])
+    parser.add_argument("--examples", type=Path, help=".npz with x and y to measure accuracy on")
+    parser.add_argument("--class-names", nargs="+", metavar="NAME")
+    parser.add_argument("--overwrite", action="store_true")
+    return parser.parse_args()
+
+
+def read_examples(path):
+    """x and y of an .npz file, or None."""
+    if path is None:
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        if not {"x", "y"} <= set(arrays.files):
+            raise ValueError(f"{path}: expected arrays x and y, received {arrays.files}")
+        return arrays["x"], arrays["y"]
+
+
+def main():
+    arguments = parse()
+    try:
+        model = keras.saving.load_model(arguments.model)
+        about = ccl.export_student(
+            model,
+            arguments.out,
+            formats=arguments.formats,
+            quantize=arguments.quantize,
+            examples=read_examples(arguments.examples),
+            class_names=arguments.class_names,
+            overwrite=arguments.overwrite,
+        )
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        print(f"export_student: {error}", file=sys.stderr)
+        return 2
+    for name, record in about["artefacts"].items():
+        worst = max(record["worst_difference"].values())
+        told = f"{record['bytes'] / 1e6:6.2f} MB, worst difference to Keras {worst:.1e}"
+        if "accuracy" in record:
+            told += f", accuracy {record['accuracy']:.4f} (Keras {record['accuracy_of_keras']:.4f})"
+        print(f"{name:<22}{told}, labels equal {record['labels_equal']:.4%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

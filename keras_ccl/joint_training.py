@@ -1,0 +1,50 @@
+"""fit_jointly: the upper bound of continual learning, and not continual itself."""
+
+import numpy as np
+
+from keras_ccl.batches import reached
+from keras_ccl.evaluation import evaluate_tasks
+from keras_ccl.history import TaskHistory
+from keras_ccl.streams import Task, TaskStream, as_stream
+from keras_ccl.training import fit_tasks
+
+
+def fit_jointly(make_model, tasks, **options):
+    """Learn tasks 1..k at once with a new model, for every k: **not continual learning**.
+
+    It keeps and reads the data of every earlier task, and is here to say how good the model could
+    be if that were allowed.
+
+    Args:
+        make_model: a function without arguments that returns a new `JointVAE`.
+        tasks: as in `fit_tasks`; the train rows must be arrays.
+        **options: of `fit_tasks`; an epoch is one over all rows of tasks 1..k.
+
+    Returns:
+        the last model and a `TaskHistory` whose method is "joint training (not continual)".
+
+    Raises:
+        TypeError: for train rows that are not arrays.
+    """
+    stream, history = as_stream(tasks), None
+    for k in range(1, len(stream) + 1):
+        model = make_model()
+        together = Task(_all_rows(stream[:k]), name=f"tasks 1 to {k} at once")
+        record = fit_tasks(model, TaskStream([together]), **options)
+        if history is None:
+            kept = {"options": record.options, "seed": record.seed}
+            history = TaskHistory(method="joint training (not continual)", **kept)
+        row = evaluate_tasks(model, stream[:k])
+        history.append(stream[k - 1].name, *row, record.epochs[0])
+    return model, history
+
+
+def _all_rows(stream):
+    splits = []
+    for number, task in enumerate(stream, start=1):
+        rows = reached(task.train)
+        if not (isinstance(rows, tuple | list) and len(rows) == 2):
+            raise TypeError(f"task {number}, train: expected arrays (x, y), received {type(rows)}")
+        splits.append(rows)
+    x, y = zip(*splits, strict=True)
+    return np.concatenate(x), np.concatenate(y)

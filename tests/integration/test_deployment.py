@@ -1,0 +1,157 @@
+"""From a saved model to answers where there is no TensorFlow, through the two scripts."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_ccl as ccl
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(python, script, *arguments):
+    return subprocess.run(
+        [str(python), str(ROOT / "export" / script), *map(str, arguments)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A saved model, its export by the script, and images to classify."""
+    folder = tmp_path_factory.mktemp("deployment")
+    data = ccl.datasets.load("mnist")
+    x, y = (part[:1000] for part in data.train)
+    model = ccl.CCLGM((28, 28, 1), 10, latent_dim=8, prior_components=2, seed=0)
+    model.fit_tasks([(x, y)], epochs=2, verbose=0)
+    model.save(folder / "model.keras")
+    np.savez(folder / "examples.npz", x=x, y=y)
+    examples = ["--examples", folder / "examples.npz"]
+    done = run(
+        sys.executable, "export_student.py", folder / "model.keras", folder / "out", *examples
+    )
+    assert done.returncode == 0, done.stderr
+    accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert "classifier.onnx" in done.stdout and f"accuracy {accuracy:.4f}" in done.stdout
+    (folder / "images").mkdir()
+    for k in range(3):
+        pixels = np.round(x[k, ..., 0] * 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{k}.png")
+    np.save(folder / "rows.npy", x[:5])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A virtual environment with NumPy, Pillow and ONNX Runtime, and nothing of ours."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    packages = ["numpy", "pillow", "onnxruntime"]
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+    for absent in ("tensorflow", "keras", "keras_ccl"):
+        missing = subprocess.run([str(python), "-c", f"import {absent}"], capture_output=True)
+        assert missing.returncode != 0
+    return python
+
+
+def test_without_tensorflow_the_answers_are_those_of_keras(work, bare_python):
+    inputs = [work / "images", work / "rows.npy"]
+    done = run(bare_python, "classify.py", work / "out/classifier.onnx", *inputs, "--json")
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert [Path(a["input"]).name for a in answers] == [
+        *(f"{k}.png" for k in range(3)),
+        *(f"rows.npy[{k}]" for k in range(5)),
+    ]
+    x, _ = ccl.datasets.load("mnist").train
+    model = keras.saving.load_model(work / "model.keras")
+    expected = model.predict(np.concatenate([x[:3], x[:5]]), verbose=0)
+    found = [[a["probabilities"][str(k)] for k in range(10)] for a in answers]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert [a["label"] for a in answers] == [str(k) for k in expected.argmax(1)]
+    assert all(np.isfinite(a["familiarity"]) for a in answers)
+    told = run(bare_python, "classify.py", work / "out/classifier.onnx", work / "images/0.png")
+    assert f"0.png: {answers[0]['label']} " in told.stdout and "nats" in told.stdout
+
+
+def test_noise_is_less_familiar_than_a_digit(work, tmp_path):
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).uniform(size=(28, 28, 1)))
+    inputs = [work / "images/0.png", tmp_path / "noise.npy"]
+    done = run(sys.executable, "classify.py", work / "out/classifier.onnx", *inputs, "--json")
+    digit, noise = (answer["familiarity"] for answer in json.loads(done.stdout))
+    assert digit > noise + 100
+
+
+def bad_inputs(folder):
+    """Files that the classifier cannot take, and what the error must tell."""
+    Image.new("L", (30, 28)).save(folder / "size.png")
+    Image.new("RGB", (28, 28)).save(folder / "colour.png")
+    (folder / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\n no image")
+    (folder / "text.npy").write_text("no array")
+    np.save(folder / "object.npy", np.array([{}], object), allow_pickle=True)
+    np.save(folder / "shape.npy", np.zeros((28, 27, 1)))
+    np.save(folder / "range.npy", np.full((28, 28, 1), 255.0))
+    np.save(folder / "nan.npy", np.full((28, 28, 1), np.nan))
+    (folder / "empty").mkdir()
+    return {
+        "size.png": "expected 28 x 28 pixels, received 30 x 28",
+        "colour.png": "expected a grey image, received a colour one",
+        "corrupt.png": "not a readable image",
+        "text.npy": "not a readable .npy file",
+        "object.npy": "not a readable .npy file",
+        "shape.npy": "expected shape (28, 28, 1)",
+        "range.npy": "expected values from 0 to 1, received 255.0",
+        "nan.npy": "expected finite values",
+        "empty": "expected images or .npy files in it, found none",
+        "missing.png": "no such file or folder",
+    }
+
+
+def refused(done, message):
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_a_bad_input_is_one_clear_error(work, bare_python, tmp_path):
+    for name, message in bad_inputs(tmp_path).items():
+        done = run(bare_python, "classify.py", work / "out/classifier.onnx", tmp_path / name)
+        refused(done, message)
+        assert name in done.stderr
+
+
+def test_a_file_that_is_not_our_classifier_is_refused(work, bare_python, tmp_path):
+    (tmp_path / "corrupt.onnx").write_bytes(b"no model")
+    for path, message in (
+        (tmp_path / "corrupt.onnx", "not a readable ONNX file"),
+        (work / "out/decoder.onnx", "expected a classifier exported by keras_ccl"),
+    ):
+        refused(run(bare_python, "classify.py", path, work / "images"), message)
+
+
+def test_a_model_that_cannot_be_exported_is_refused(work, tmp_path):
+    fresh = ccl.CCLGM((4,), 2, latent_dim=2)
+    fresh.save(tmp_path / "fresh.keras")
+    (tmp_path / "corrupt.keras").write_bytes(b"no model")
+    for name, message in (
+        ("fresh.keras", "has learnt a task"),
+        ("corrupt.keras", "corrupt.keras"),
+        ("missing.keras", "missing.keras"),
+    ):
+        done = run(sys.executable, "export_student.py", tmp_path / name, tmp_path / "out")
+        refused(done, message)
+    assert not (tmp_path / "out").exists()
+    done = run(sys.executable, "export_student.py", work / "model.keras", work / "out")
+    refused(done, "not empty")

@@ -1,0 +1,94 @@
+"""Datasets: what is embedded, what TFDS gives, and that neither stands in for the other."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from keras_ccl import datasets
+
+SIZES = {"mnist": (10_000, 2_000), "fashion_mnist": (6_000, 1_000)}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_subset_is_balanced_real_and_scaled(name):
+    data = datasets.load(name)
+    for (x, y), rows in zip((data.train, data.test), SIZES[name], strict=True):
+        assert x.shape == (rows, 28, 28, 1) and x.dtype == np.float32
+        assert x.min() == 0 and x.max() == 1
+        assert y.dtype == np.int32
+        np.testing.assert_array_equal(np.bincount(y), np.full(10, rows // 10))
+    assert len(data.class_names) == 10
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_no_row_of_the_subset_is_in_both_splits(name):
+    data = datasets.load(name)
+    train, test = ({row.tobytes() for row in x} for x, _ in (data.train, data.test))
+    assert not train & test
+
+
+@pytest.mark.full_data
+@pytest.mark.parametrize("name", SIZES)
+def test_the_subset_is_rows_of_the_genuine_set(name, data_dir):
+    subset, whole = datasets.load(name), datasets.load(name, source="tfds", data_dir=data_dir)
+    assert len(whole.train[0]) == 60_000 and len(whole.test[0]) == 10_000
+    for part, full in ((subset.train, whole.train), (subset.test, whole.test)):
+        known = {row.tobytes(): label for row, label in zip(*full, strict=True)}
+        assert [known[row.tobytes()] for row in part[0]] == part[1].tolist()
+
+
+def test_a_missing_dataset_names_both_ways(tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(FileNotFoundError, match="data_dir=.*download=True.*embedded") as caught:
+        datasets.load("mnist", source="tfds", data_dir=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_tfds_is_told_in_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(ImportError, match=r'pip install "keras-ccl\[datasets\]"'):
+        datasets.load("mnist", source="tfds")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "cifar"}, "name: expected one of 'mnist', 'fashion_mnist'; received 'cifar'"),
+        (
+            {"name": "mnist", "source": "web"},
+            "source: expected one of 'embedded', 'tfds'; received 'web'",
+        ),
+    ],
+)
+def test_an_unknown_name_or_source_lists_the_choices(options, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.load(**options)
+
+
+def _pickled(path):
+    arrays = {f"{key}_{s}": np.array([{}], object) for key in "xy" for s in ("train", "test")}
+    np.savez(path, **arrays)
+
+
+def _of_another_shape(path):
+    arrays = {f"{key}_{s}": np.zeros(3, np.uint8) for key in "xy" for s in ("train", "test")}
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(b"no archive"),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.savez(path, x_train=np.zeros(3, np.uint8)),
+        _pickled,
+        _of_another_shape,
+    ],
+)
+def test_a_damaged_subset_is_one_clear_error_and_nothing_is_unpickled(write, tmp_path, monkeypatch):
+    write(tmp_path / "mnist.npz")
+    monkeypatch.setattr(datasets.resources, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match="the embedded subset of mnist is damaged"):
+        datasets.load("mnist")

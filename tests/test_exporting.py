@@ -1,0 +1,236 @@
+"""Export: equal to the model, whole or not at all, and without teacher or optimizer."""
+
+import hashlib
+import json
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+from checks import rows, tiny, tiny_networks
+
+import keras_ccl as ccl
+from keras_ccl import artefacts, exporting, verification
+
+X, Y = rows(60)
+
+
+@pytest.fixture(scope="module")
+def taught():
+    model = tiny()
+    model.fit_tasks([(X, Y), rows(60, seed=1)], epochs=2, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(taught, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "out"
+    about = ccl.export_student(
+        taught,
+        folder,
+        formats=tuple(artefacts.FORMATS),
+        quantize="int8",
+        examples=(X, Y),
+        class_names=["a", "b", "c"],
+    )
+    return folder, about
+
+
+def test_every_artefact_is_there_and_recorded(exported):
+    folder, about = exported
+    files = {"classifier", "classifier.onnx", "classifier.int8.onnx", "classifier.tflite"}
+    files |= {"decoder", "decoder.onnx", "decoder.tflite"}
+    assert {path.name for path in folder.iterdir()} == {*files, "model.json"}
+    assert json.loads((folder / "model.json").read_text()) == about
+    assert set(about["artefacts"]) == files
+    for name, record in about["artefacts"].items():
+        if (folder / name).is_file():
+            content = (folder / name).read_bytes()
+            assert record["bytes"] == len(content)
+            assert record["sha256"] == hashlib.sha256(content).hexdigest()
+    found = artefacts.open_onnx(folder / "classifier.onnx")(X)
+    accuracy = np.mean(found["probabilities"].argmax(1) == Y)
+    assert about["artefacts"]["classifier.onnx"]["accuracy"] == pytest.approx(accuracy)
+    median = np.median(found["familiarity"])
+    assert about["familiarity_of_examples"]["50%"] == pytest.approx(median, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", artefacts.FORMATS)
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_each_runtime_says_what_keras_says(exported, taught, name, n):
+    folder, _ = exported
+    run = artefacts.FORMATS[name].open(folder / f"classifier{artefacts.FORMATS[name].suffix}")
+    found = run(X[:n])
+    np.testing.assert_allclose(found["probabilities"], taught.predict(X[:n], verbose=0), atol=1e-5)
+    decode = artefacts.FORMATS[name].open(folder / f"decoder{artefacts.FORMATS[name].suffix}")
+    z = found["latent_mean"]
+    np.testing.assert_allclose(decode(z)["x"], taught.reconstruct(X[:n]), atol=1e-5)
+
+
+def test_the_metadata_travel_in_the_onnx_file(exported, taught):
+    folder, about = exported
+    session = onnxruntime.InferenceSession(str(folder / "classifier.onnx"))
+    texts = session.get_modelmeta().custom_metadata_map
+    found = {key: json.loads(text) for key, text in texts.items()}
+    assert found["part"] == "classifier" and found["class_names"] == ["a", "b", "c"]
+    assert found["input_shape"] == [6] and found["input_range"] == [0, 1]
+    assert found["tasks_seen"] == 2 and found["likelihood"] == "bernoulli"
+    assert found["content_hash"] == about["content_hash"] == exporting.content_hash(taught)
+    assert session.get_inputs()[0].shape == ["batch", 6]
+
+
+def test_teacher_and_optimizer_stay_behind(exported, taught):
+    """Not by name only: no array of theirs is in any file."""
+    folder, _ = exported
+    mine = taught.encoder.get_weights()[0]
+    foreign = [taught.teacher.encoder.get_weights()[0] + 1]
+    taught.teacher.encoder.set_weights([w + 1 for w in taught.teacher.encoder.get_weights()])
+    held = onnx.load(str(folder / "classifier.onnx")).graph.initializer
+    arrays = [onnx.numpy_helper.to_array(tensor) for tensor in held]
+    assert any(np.array_equal(mine, array) for array in arrays)
+    for path in (p for p in folder.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        assert b"teacher" not in content and b"adam" not in content.lower()
+        assert not any(array.tobytes() in content for array in foreign)
+
+
+def test_the_content_hash_tells_students_apart(taught):
+    other = tiny(seed=1)
+    assert exporting.content_hash(taught) != exporting.content_hash(other)
+    again = tiny(seed=1)
+    assert exporting.content_hash(other) == exporting.content_hash(again)
+
+
+def test_int8_is_a_third_at_most_of_a_real_student(tmp_path):
+    x, y = rows(200, (12, 12, 1))
+    model = ccl.CCLGM((12, 12, 1), 3, latent_dim=8, prior_components=4, seed=0)
+    model.fit_tasks([(x, y)], epochs=1, verbose=0)
+    about = ccl.export_student(model, tmp_path / "out", formats="onnx", quantize="int8")
+    small, whole = (about["artefacts"][f"classifier{k}.onnx"] for k in (".int8", ""))
+    assert small["bytes"] <= whole["bytes"] / 3
+    assert small["worst_difference"]["probabilities"] < 0.05
+    assert "tolerance" not in small and small["weights"] == "int8"
+
+
+def test_the_convolutional_student_exports(tmp_path):
+    x, y = rows(60, (8, 8, 1))
+    model = ccl.CCLGM((8, 8, 1), 3, latent_dim=3, architecture="convolutional", seed=0)
+    model.fit_tasks([(x, y)], epochs=1, verbose=0)
+    about = ccl.export_student(
+        model, tmp_path / "out", formats=("onnx", "litert"), quantize="int8", examples=(x, y)
+    )
+    record = about["artefacts"]["classifier.onnx"]
+    assert record["worst_difference"]["probabilities"] <= 1e-5 and record["labels_equal"] == 1
+
+
+def with_a_layer(layer):
+    networks = tiny_networks()
+    x = keras.Input((6,))
+    networks["encoder"] = keras.Model(x, keras.layers.Dense(4)(layer(x)))
+    model = ccl.CCLGM((6,), 3, latent_dim=2, prior_components=2, **networks)
+    model.fit_tasks([(X, Y)], epochs=1, verbose=0)
+    return model
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Noisy(keras.layers.Layer):
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class ErrorFunction(keras.layers.Layer):
+    def call(self, x):
+        return tf.math.erfc(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (ErrorFunction, "classifier.onnx: ONNX opset 18 has no operation Erfc"),
+        (Noisy, "classifier.onnx: tensor '.*' differs from the Keras model by"),
+    ],
+)
+def test_what_cannot_be_exported_is_named_and_nothing_is_left(layer, message, tmp_path):
+    model = with_a_layer(layer())
+    with pytest.raises(ValueError, match=message):
+        ccl.export_student(model, tmp_path / "out", formats="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_is_not_finite_is_named_and_nothing_is_left(taught, tmp_path):
+    broken = tiny()
+    broken.set_weights(taught.get_weights())
+    kernel, bias = broken.classifier.get_weights()
+    broken.classifier.set_weights([kernel * np.nan, bias])
+    with pytest.raises(ValueError, match="tensor 'probabilities': .* not finite"):
+        ccl.export_student(broken, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("tensor", ["probabilities", "familiarity"])
+def test_a_mismatch_is_an_error_that_names_the_tensor(tensor):
+    expected = {"probabilities": np.full((4, 2), 0.5), "familiarity": np.full(4, -300.0)}
+    wrong = {**expected, tensor: expected[tensor] * (1 + 3e-3)}
+    with pytest.raises(ValueError, match=f"file: tensor {tensor!r} differs"):
+        verification.compare(
+            "file",
+            lambda rows_: {k: v[: len(rows_)] for k, v in wrong.items()},
+            np.zeros((4, 6)),
+            expected,
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"formats": ("pickle",)}, ValueError, "expected one of 'saved_model', 'onnx', 'litert'"),
+        ({"formats": ()}, ValueError, "expected at least one"),
+        ({"formats": "litert", "quantize": "int8"}, ValueError, "expected 'onnx' among them"),
+        ({"quantize": "int4"}, ValueError, "quantize: expected one of None, 'int8'"),
+        ({"class_names": ["a"]}, ValueError, "class_names: expected 3, received 1"),
+        ({"examples": (X[:, :5], Y)}, ValueError, r"examples: x is \(5,\), the model expects"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_written(
+    taught, tmp_path, options, error, message
+):
+    with pytest.raises(error, match=message):
+        ccl.export_student(taught, tmp_path / "out", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_a_task_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="has learnt a task, received one with tasks_seen 0"):
+        ccl.export_student(tiny(), tmp_path / "out")
+
+
+def test_a_full_folder_is_kept_unless_overwrite(taught, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(FileExistsError, match="not empty; overwrite=True"):
+        ccl.export_student(taught, out, formats="onnx")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    ccl.export_student(taught, out, formats="onnx", overwrite=True)
+    assert {path.name for path in out.iterdir()} == {
+        "classifier.onnx",
+        "decoder.onnx",
+        "model.json",
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_in_the_way_is_refused(taught, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(NotADirectoryError, match="expected a directory, received a file"):
+        ccl.export_student(taught, tmp_path / "out")
+
+
+def test_a_missing_package_is_told_in_one_sentence(taught, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    with pytest.raises(ImportError, match=r'tf2onnx is missing: pip install "keras-ccl\[export\]"'):
+        ccl.export_student(taught, tmp_path / "out", formats="onnx")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,79 @@
+"""What an exported student answers, against TFP and sampling."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from checks import rows, tiny
+
+from keras_ccl import serving
+
+tfd = tfp.distributions
+X, Y = rows(60)
+
+
+@pytest.fixture(scope="module")
+def taught():
+    model = tiny()
+    model.fit_tasks([(X, Y)], epochs=20, batch_size=10, verbose=0)
+    return model
+
+
+def posterior(rows_=50, dim=2):
+    rng = np.random.default_rng(1)
+    return tfd.MultivariateNormalDiag(
+        rng.normal(size=(rows_, dim)).astype("float32"),
+        rng.uniform(0.1, 1.5, (rows_, dim)).astype("float32"),
+    )
+
+
+def test_the_answers_are_those_of_the_model(taught):
+    found = serving.classifier(taught).function(X)
+    q = taught.encode(X)
+    np.testing.assert_allclose(found["probabilities"], taught.predict(X, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(tf.nn.softmax(found["logits"]), found["probabilities"], atol=1e-6)
+    np.testing.assert_allclose(found["latent_mean"], q.mean(), atol=1e-6)
+    np.testing.assert_allclose(np.exp(found["latent_log_var"]), q.variance(), rtol=1e-4)
+    drawn = taught.draw(5, tf.constant([3, 4]))
+    shown = serving.decoder(taught).function(drawn.z)
+    np.testing.assert_allclose(shown["x"], drawn.x, atol=1e-6)
+
+
+def test_with_n01_the_kl_is_exact():
+    q = posterior()
+    prior = serving.folded_prior(tiny(prior="normal").p_z)
+    expected = q.kl_divergence(tfd.MultivariateNormalDiag(np.zeros((50, 2), "float32")))
+    found = serving.kl_to_prior(q.mean(), q.variance(), prior)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_with_a_mixture_the_kl_is_bounded_from_above_and_tight_for_narrow_posteriors(taught):
+    wide = posterior()
+    narrow = tfd.MultivariateNormalDiag(wide.mean(), 0.01 * wide.stddev())
+    prior = serving.folded_prior(taught.p_z)
+    for q, slack in ((wide, 5.0), (narrow, 0.2)):
+        z = q.sample(4000, seed=1)
+        estimate = tf.reduce_mean(q.log_prob(z) - taught.p_z.distribution().log_prob(z), 0)
+        gap = serving.kl_to_prior(q.mean(), q.variance(), prior) - estimate
+        assert float(tf.reduce_min(gap)) > -0.1
+        assert float(tf.reduce_max(gap)) < slack
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_log_likelihood_is_tfps(likelihood):
+    model = tiny(likelihood=likelihood)
+    z = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    found = serving.log_likelihood(model.decoder(z), X, likelihood, model.observation_scale)
+    np.testing.assert_allclose(found, model.decode(z).log_prob(X), rtol=1e-4)
+
+
+def test_the_familiarity_is_near_the_elbo_and_low_for_what_was_not_learnt(taught):
+    familiarity = serving.classifier(taught).function
+    found = familiarity(X)["familiarity"].numpy()
+    elbo = np.mean([tf.reduce_mean(taught.elbo(X)) for _ in range(3)])
+    assert found.mean() == pytest.approx(elbo, abs=1.0)
+    learnt = tiny()
+    x = np.clip(X * 0.1, 0, 1)  # dark rows alone
+    learnt.fit_tasks([(x, Y)], epochs=100, batch_size=10, verbose=0)
+    served = serving.classifier(learnt).function
+    assert served(x)["familiarity"].numpy().mean() > served(1 - x)["familiarity"].numpy().mean() + 1
