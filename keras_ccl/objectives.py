@@ -83,10 +83,14 @@ def weighted_mean(term, row_weights):
     return tf.reduce_sum(row_weights * term)
 
 
-def total(means, weights):
-    """The loss: the weighted sum of the terms' means.
+def total(terms, weights):
+    """The loss: the weighted sum of the terms, of each row or of their means.
 
     Args:
-        means: dict of scalars, nats; weights: dict of floats, one for each of `means`.
+        terms: dict of tensors of one shape, nats; weights: dict of floats, one for each of `terms`.
+
+    Returns:
+        a tensor of that shape, nats.
     """
-    return tf.add_n([weights[name] * mean for name, mean in means.items()])
+    weighted = [weights[name] * term for name, term in terms.items()]
+    return tf.reduce_sum(tf.stack(weighted), 0)  # always in one order: `add_n` is not

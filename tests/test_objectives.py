@@ -136,3 +136,11 @@ def test_a_step_follows_the_gradient_of_the_logged_loss():
     model.train_on_batch(x, y)
     taken = (before - np.array(weight)) / rate
     np.testing.assert_allclose(taken, gradient, rtol=0.05, atol=0.02 * np.abs(gradient).max())
+
+
+def test_the_total_is_added_in_one_order_each_time():
+    """`AddN` adds in the order in which its inputs come free, which differs from run to run."""
+    spec = tf.TensorSpec((), tf.float32)
+    traced = tf.function(lambda a, b, c: objectives.total({0: a, 1: b, 2: c}, [1.0, 2.0, 3.0]))
+    graph = traced.get_concrete_function(spec, spec, spec).graph
+    assert "AddN" not in {op.type for op in graph.get_operations()}

@@ -76,8 +76,7 @@ class EWC(JointVAE):
         # Noise of its own: with penalty_weight 0 the run is that of vae-cl, bit for bit.
         found = self.infer(x, tf.stack([index, self.tasks_seen + 1]))
         terms = self.joint_terms(replay.current_only(x, y), found)
-        weights = super().term_weights()
-        return tf.reduce_sum(tf.add_n([weights[name] * term for name, term in terms.items()]))
+        return tf.reduce_sum(objectives.total(terms, super().term_weights()))
 
     def _beside(self, variable, name):
         return self.add_weight(

@@ -116,9 +116,8 @@ class JointVAE(JointModel):
         rows = replay.current_only(x, self._one_hot(y))
         found = self.infer(x, MEASURING_SEED)
         terms = self.joint_terms(rows, found)
-        weights = self.term_weights()
         values = {
-            "loss": tf.add_n([weights[name] * term for name, term in terms.items()]),
+            "loss": objectives.total(terms, self.term_weights()),
             **terms,
             "negative_elbo": terms["reconstruction"] + self.p_z.kl(found.q, found.z),
         }
