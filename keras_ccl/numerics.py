@@ -36,7 +36,7 @@ class FiniteLoss(keras.callbacks.Callback):
         """Raises FloatingPointError, naming task, epoch, step and the terms that went bad."""
         if math.isfinite(logs["loss"]):
             return
-        bad = [name for name in self.model.term_names if not math.isfinite(logs[name])]
+        bad = [name for name in self.model.term_weights() if not math.isfinite(logs[name])]
         put_back(self.model, self._good)
         raise FloatingPointError(
             f"task {self.task}, epoch {self.epoch}, step {batch + 1}: the loss is {logs['loss']}; "

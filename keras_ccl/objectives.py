@@ -8,9 +8,6 @@ import tensorflow as tf
 
 from keras_ccl.divergences import information_gain, kl_divergence
 
-JOINT_TERMS = ("reconstruction", "kl", "classification")
-CONTINUAL_TERMS = ("distillation", "information")
-
 
 def joint_terms(*, x, y, q, p_z, p_x, p_y):
     """The terms of the joint bound, eq. 4:
@@ -46,19 +43,21 @@ def classification_at_mean(classification, *, y, p_y_at_mean, share):
     return (1 - share) * classification - share * p_y_at_mean.log_prob(y)
 
 
-def continual_terms(*, q_student, q_teacher, z):
+def continual_terms(*, q_student, q_teacher, z, information):
     """The terms that eq. 5 adds on generated rows x~.
 
     Args:
-        q_student: q_s(z|x~); q_teacher: q_t(z|x~); z: [B~, Z], a sample of q_student a row.
+        q_student: q_s(z|x~); q_teacher: q_t(z|x~); z: [B~, Z], a sample of q_student a row;
+        information: whether its term is wanted: it compares every pair of rows, and would take half
+            of the time of a step.
 
     Returns:
         dict of [B~], nats: `distillation`, KL(q_s || q_t); `information`, the estimate of I(z; x~).
     """
-    return {
-        "distillation": kl_divergence(q_student, q_teacher),
-        "information": information_gain(q_student, z),
-    }
+    terms = {"distillation": kl_divergence(q_student, q_teacher)}
+    if information:
+        terms["information"] = information_gain(q_student, z)
+    return terms
 
 
 def quadratic_penalty(variables, anchors, importances):

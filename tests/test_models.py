@@ -158,7 +158,6 @@ def test_the_paper_preset_is_the_printed_bound():
         "kl": 1.0,
         "classification": 1.0,
         "distillation": 1.0,
-        "information": 0.0,
     }
     assert (model.prior, model.replay) == ("normal", "mixed")
     assert model.classification_at_mean == 0

@@ -34,7 +34,8 @@ class CCLGM(JointVAE):
         temperature: divides the logits of soft y~.
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~), the regulariser that the paper names L_I and leaves
-            open (`divergences.information_gain`); > 0 penalises, < 0 rewards (reference code: 0).
+            open (`divergences.information_gain`); > 0 penalises, < 0 rewards; at 0 (reference code) the
+            term is neither computed nor logged.
         **kwargs: the options of `JointVAE`.
 
     Attributes:
@@ -50,7 +51,6 @@ class CCLGM(JointVAE):
         "distillation_weight",
         "information_weight",
     )
-    term_names = (*JointVAE.term_names, *objectives.CONTINUAL_TERMS)
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class CCLGM(JointVAE):
         check_positive("temperature", temperature)
         check_positive("distillation_weight", distillation_weight, or_zero=True)
         check_positive("information_weight", abs(information_weight), or_zero=True)
+        self.distillation_weight = distillation_weight  # the metrics made next are those of
+        self.information_weight = information_weight  # `term_weights`
         super().__init__(input_shape, num_classes, prior=prior, **kwargs)
         self.replay = replay
         self.replay_inputs = replay_inputs
         self.replay_labels = replay_labels
         self.temperature = temperature
-        self.distillation_weight = distillation_weight
-        self.information_weight = information_weight
         self.teacher = self._new_teacher()
         self._replaying = False
 
@@ -102,11 +102,10 @@ class CCLGM(JointVAE):
         return cls(input_shape, num_classes, **{**printed, **kwargs})
 
     def term_weights(self):
-        return {
-            **super().term_weights(),
-            "distillation": self.distillation_weight,
-            "information": self.information_weight,
-        }
+        weights = {**super().term_weights(), "distillation": self.distillation_weight}
+        if self.information_weight:
+            weights["information"] = self.information_weight
+        return weights
 
     def training_rows(self, x, y):
         """The batch itself while there is no teacher; from then on with generated rows."""
@@ -118,12 +117,11 @@ class CCLGM(JointVAE):
         """The terms of eq. 5; those on generated rows are 0 while there is no teacher."""
         means = super().mean_terms(rows, found)
         if rows.q_teacher is None:
-            return means | {name: tf.constant(0.0) for name in objectives.CONTINUAL_TERMS}
-        old = slice(rows.current, None)
+            return {name: means.get(name, tf.constant(0.0)) for name in self.term_weights()}
+        q, z, weight = (part[rows.current :] for part in (found.q, found.z, rows.weight))
         terms = objectives.continual_terms(
-            q_student=found.q[old], q_teacher=rows.q_teacher, z=found.z[old]
+            q_student=q, q_teacher=rows.q_teacher, z=z, information=self.information_weight != 0
         )
-        weight = rows.weight[old]
         return means | {k: objectives.weighted_mean(term, weight) for k, term in terms.items()}
 
     def make_train_function(self, force=False):

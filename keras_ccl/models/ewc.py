@@ -28,15 +28,14 @@ class EWC(JointVAE):
     """
 
     option_names = (*JointVAE.option_names, "penalty_weight", "fisher_samples")
-    term_names = (*JointVAE.term_names, "penalty")
 
     def __init__(
         self, input_shape, num_classes, *, penalty_weight=30.0, fisher_samples=2000, **kwargs
     ):
         check_positive("penalty_weight", penalty_weight, or_zero=True)
         check_positive("fisher_samples", fisher_samples, integer=True)
+        self.penalty_weight = penalty_weight  # the metrics made next are those of `term_weights`
         super().__init__(input_shape, num_classes, **kwargs)
-        self.penalty_weight = penalty_weight
         self.fisher_samples = fisher_samples
         variables = self.trainable_variables
         self.fisher = [self._beside(v, f"fisher_{k}") for k, v in enumerate(variables)]

@@ -39,7 +39,6 @@ class JointVAE(JointModel):
         "classification_weight",
         "classification_at_mean",
     )
-    term_names = objectives.JOINT_TERMS
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class JointVAE(JointModel):
         self.tasks_seen = self.add_weight(
             name="tasks_seen", shape=(), dtype="int32", initializer="zeros", trainable=False
         )
-        names = ("loss", *self.term_names, "accuracy", "negative_elbo")
+        names = ("loss", *self.term_weights(), "accuracy", "negative_elbo")
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
 
     fit_tasks = fit_tasks
