@@ -16,6 +16,7 @@ ratios with their spread over the rounds. Times depend on the machine; the ratio
 """
 
 import argparse
+import itertools
 import json
 import time
 
@@ -32,7 +33,7 @@ def layer_sizes(units):
     """(inputs, outputs) of every dense layer of encoder, decoder and classifier."""
 
     def chain(*sizes):
-        return list(zip(sizes[:-1], sizes[1:], strict=True))
+        return list(itertools.pairwise(sizes))
 
     return {
         "encoder": chain(PIXELS, units, units, 2 * LATENT),

@@ -34,8 +34,8 @@ class CCLGM(JointVAE):
         temperature: divides the logits of soft y~.
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~), the regulariser that the paper names L_I and leaves
-            open (`divergences.information_gain`); > 0 penalises, < 0 rewards; at 0 (reference code) the
-            term is neither computed nor logged.
+            open (`divergences.information_gain`); > 0 penalises, < 0 rewards; at 0 (reference code)
+            the term is neither computed nor logged.
         **kwargs: the options of `JointVAE`.
 
     Attributes:
