@@ -15,7 +15,7 @@ import keras_ccl as ccl
 
 def main():
     about = __doc__.splitlines()[0]
-    options = running.parser("mnist_fashion", about, tasks=3, epochs=10, full_epochs=8)
+    options = running.parser("mnist_fashion", about, tasks=3, epochs=10, full_epochs=12)
     arguments = options.parse_args()
     mnist, fashion = (running.load(name, arguments) for name in ("mnist", "fashion_mnist"))
 

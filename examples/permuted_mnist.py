@@ -15,7 +15,7 @@ import keras_ccl as ccl
 
 def main():
     about = __doc__.splitlines()[0]
-    options = running.parser("permuted_mnist", about, tasks=5, epochs=10, full_epochs=8)
+    options = running.parser("permuted_mnist", about, tasks=5, epochs=10, full_epochs=12)
     arguments = options.parse_args()
     data = running.load("mnist", arguments)
     running.run(

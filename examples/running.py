@@ -31,7 +31,7 @@ class TeacherSamples(keras.callbacks.Callback):
         self.images = []
 
     def on_train_begin(self, logs=None):
-        if int(self.model.tasks_seen) > len(self.images):
+        if int(self.model.tasks_seen.numpy()) > len(self.images):
             self.take(self.model)
 
     def take(self, model):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.distribution import split_by_rows
 from keras_ccl.inputs import DataSpec, check_rows, check_shape
 
 MEASURING_BATCH = 1000
@@ -79,7 +80,7 @@ class ArraySplit:
     def _gather(self, indices):
         x, y = tf.constant(self.x), tf.constant(self.y)
         picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
-        return picked.prefetch(tf.data.AUTOTUNE)
+        return split_by_rows(picked.prefetch(tf.data.AUTOTUNE))
 
 
 class DatasetSplit:
@@ -112,7 +113,8 @@ class DatasetSplit:
 
     def batches(self, batch_size):
         """One epoch in the dataset's own order."""
-        return self._rows(batch_size).map(self._standard).prefetch(tf.data.AUTOTUNE)
+        rows = self._rows(batch_size).map(self._standard)
+        return split_by_rows(rows.prefetch(tf.data.AUTOTUNE))
 
     def some_rows(self, most, *, seed):
         """At most `most` rows, evenly spread over the dataset: arrays x and y."""
@@ -135,7 +137,7 @@ class DatasetSplit:
             return self.batches(batch_size), None
         rows = self._all_rows(batch_size).repeat().skip(first_epoch * steps_per_epoch)
         rows = rows.map(self._standard)
-        return rows.prefetch(tf.data.AUTOTUNE), steps_per_epoch
+        return split_by_rows(rows.prefetch(tf.data.AUTOTUNE)), steps_per_epoch
 
     def hold_out(self, fraction):
         """Not for datasets: which of their rows are the same each time is not known here."""

@@ -30,17 +30,20 @@ class CheckpointFolder:
         directory: made if it is not there.
         identity: a dict of what a run must have in common with a checkpoint to go on from it.
         keep_last: how many whole checkpoints stay.
+        writes: False only reads: of several workers one writes.
 
     Raises:
         OSError: if the directory cannot be written to.
     """
 
-    def __init__(self, directory, identity, *, keep_last=2):
+    def __init__(self, directory, identity, *, keep_last=2, writes=True):
         self.directory = Path(directory)
         self.identity = json.loads(json.dumps(identity))  # as it will come back
-        self.keep_last = keep_last
+        self.keep_last, self.writes = keep_last, writes
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            if not writes:
+                return
             with tempfile.TemporaryFile(dir=self.directory):
                 pass
         except OSError as error:
@@ -54,6 +57,8 @@ class CheckpointFolder:
         Args:
             state: a dict that JSON can hold; arrays: dict of arrays.
         """
+        if not self.writes:
+            return
         number = max((int(path.name) for path in self._numbered()), default=0) + 1
         aside = Path(tempfile.mkdtemp(dir=self.directory, prefix=ASIDE))
         try:

@@ -94,7 +94,7 @@ def describe(model, class_names=None):
     return {
         "keras_ccl": installed.version("keras-ccl"),
         "method": type(model).__name__,
-        "tasks_seen": int(model.tasks_seen),
+        "tasks_seen": int(model.tasks_seen.numpy()),
         "input_shape": list(model.input_shape),
         "input_range": [0, 1] if model.data_spec.unit_range else None,
         "likelihood": model.likelihood,
@@ -123,7 +123,7 @@ def _check(model, directory, formats, quantize, overwrite):
     if not formats or (quantize and "onnx" not in formats):
         wanted = "'onnx' among them, for quantize" if quantize else "at least one"
         raise ValueError(f"formats: expected {wanted}; received {formats}")
-    if not int(model.tasks_seen):
+    if not int(model.tasks_seen.numpy()):
         raise ValueError("expected a model that has learnt a task, received one with tasks_seen 0")
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(f"{directory}: expected a directory, received a file")

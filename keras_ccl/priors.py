@@ -143,7 +143,7 @@ class MixturePrior(keras.layers.Layer):
 
     def gaussians(self):
         """As arrays: log weights [C], means [C, Z], Cholesky factors [C, Z, Z], C components."""
-        return tuple(np.array(part) for part in (self.log_weights, self.means, self.scale_trils))
+        return tuple(part.numpy() for part in (self.log_weights, self.means, self.scale_trils))
 
     def get_config(self):
         return {

@@ -64,7 +64,7 @@ class Checkpoints:
 
     def start_task(self, model):
         """Remember the noise that the order of rows and the validation rows are drawn from."""
-        self.noise_at_start = np.array(model.noise).tolist()
+        self.noise_at_start = model.noise.numpy().tolist()
 
     def keeper(self, watched, task, history):
         """The callback, last of all, that saves; the first time it puts back what was found.
@@ -152,7 +152,7 @@ def everything(model):
     """Arrays of all that changes in a model and its optimizer, in a fixed order."""
     parts = {"model": _variables(model), "optimizer": model.optimizer.variables}
     return {
-        f"{part}/{k}": np.array(variable)
+        f"{part}/{k}": np.array(variable.numpy())
         for part, variables in parts.items()
         for k, variable in enumerate(variables)
     }
@@ -196,12 +196,14 @@ def identity(model, **run):
     }
 
 
-def start(model, directory, *, keep_last, save_every, **run):
-    """`Checkpoints` in a directory, or `Nowhere`."""
+def start(model, directory, *, keep_last, save_every, writes=True, **run):
+    """`Checkpoints` in a directory, or `Nowhere`. Of several workers only one `writes`."""
     if directory is None:
         return Nowhere()
-    model.optimizer.build(model.trainable_variables)
-    folder = CheckpointFolder(directory, identity(model, **run), keep_last=keep_last)
+    with model.distribute_strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+    identified = identity(model, **run)
+    folder = CheckpointFolder(directory, identified, keep_last=keep_last, writes=writes)
     return Checkpoints(folder, save_every)
 
 

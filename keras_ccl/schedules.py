@@ -14,9 +14,10 @@ def reset_optimizer(model):
 
     The train function captured those variables, so a new optimizer would have to be traced again.
     """
-    twin = type(model.optimizer).from_config(model.optimizer.get_config())
-    twin.build(model.trainable_variables)
-    model.optimizer.build(model.trainable_variables)
+    with model.distribute_strategy.scope():
+        twin = type(model.optimizer).from_config(model.optimizer.get_config())
+        twin.build(model.trainable_variables)
+        model.optimizer.build(model.trainable_variables)
     for variable, fresh in zip(model.optimizer.variables, twin.variables, strict=True):
         variable.assign(fresh)
 
@@ -25,7 +26,7 @@ def reset_optimizer(model):
 def learning_rate_kept(optimizer):
     """Put the learning rate back at the end, whatever ended the task."""
     fixed = _has_fixed_rate(optimizer)
-    before = float(optimizer.learning_rate) if fixed else None
+    before = float(optimizer.learning_rate.numpy()) if fixed else None
     try:
         yield
     finally:
@@ -50,7 +51,7 @@ class CosineDecay(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if _has_fixed_rate(self.model.optimizer):
-            self.initial = float(self.model.optimizer.learning_rate)
+            self.initial = float(self.model.optimizer.learning_rate.numpy())
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.initial is not None:

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_ccl import resuming, schedules
+from keras_ccl import distribution, resuming, schedules
 from keras_ccl.evaluation import evaluate_tasks
 from keras_ccl.history import TaskHistory
 from keras_ccl.inputs import check_choice, check_positive, check_share
@@ -63,7 +63,7 @@ def fit_tasks(
         FloatingPointError: for a loss that is NaN or infinite, naming task, epoch and term; the
             model is put back to the end of the epoch before.
     """
-    stream, first = as_stream(tasks), int(model.tasks_seen) + 1
+    stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
     epochs = _epochs_by_task(epochs, len(stream))
     sizes = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     options = {**sizes, "validation_split": validation_split}
@@ -74,8 +74,12 @@ def fit_tasks(
         prepare(task, number, model.data_spec, **options)
         for number, task in enumerate(stream, first)
     ]
+    distribution.check(model)
+    strategy = model.distribute_strategy
+    chief = distribution.is_chief(strategy)
     if not model.compiled:
-        model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        with strategy.scope():
+            model.compile(optimizer=keras.optimizers.Adam(1e-3))
     fitting = {"optimizer_state": optimizer_state, "learning_rate_decay": learning_rate_decay}
     settings = {**options, **fitting, "epochs": epochs}
     names = [task.name for task in stream]
@@ -84,6 +88,7 @@ def fit_tasks(
         checkpoint_dir,
         keep_last=keep_last,
         save_every=save_every,
+        writes=chief,
         stream={"tasks": names, "tasks_before": first - 1},
         fit_tasks=settings,
     )
@@ -94,7 +99,8 @@ def fit_tasks(
         seed=model.seed,
         tasks_before=first - 1,
     )
-    with StreamProgress(names=names, epochs=epochs, first_task=first, verbose=verbose) as progress:
+    shown = verbose if chief else 0
+    with StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown) as progress:
         for index in range(position.task, len(prepared)):
             first_epoch = position.epoch if index == position.task else 0
             task = prepare(prepared[index], first + index, model.data_spec, reached=True, **options)

@@ -126,7 +126,7 @@ class CCLGM(JointVAE):
 
     def make_train_function(self, force=False):
         """Trace the step again when the first teacher has come, and only then."""
-        replaying = int(self.tasks_seen) > 0
+        replaying = int(self.tasks_seen.numpy()) > 0
         force = force or replaying != self._replaying
         self._replaying = replaying
         return super().make_train_function(force)
@@ -134,7 +134,7 @@ class CCLGM(JointVAE):
     def validation_rows(self, split, batch_size):
         """The held-out rows, and as many generated ones that together weigh t times as much."""
         held_out = super().validation_rows(split, batch_size)
-        seen = int(self.tasks_seen)
+        seen = int(self.tasks_seen.numpy())
         if not seen:
             return held_out
         x, y = self._old_rows(split.rows)
@@ -151,7 +151,7 @@ class CCLGM(JointVAE):
     def posterior_samples(self, task):
         """Samples of q(z|x) of current rows and of as many generated rows, 1/(t+1) to t/(t+1)."""
         z, y, weight = super().posterior_samples(task)
-        seen = int(self.tasks_seen)
+        seen = int(self.tasks_seen.numpy())
         if not seen:
             return z, y, weight
         x, old_y = self._old_rows(len(z))

@@ -64,7 +64,9 @@ class EWC(JointVAE):
         Returns:
             a list of tensors, one for each trainable variable.
         """
-        x, y = self.some_train_rows(task, self.fisher_samples, seed=int(self.tasks_seen) + 1)
+        x, y = self.some_train_rows(
+            task, self.fisher_samples, seed=int(self.tasks_seen.numpy()) + 1
+        )
         index = np.arange(len(x), dtype=np.int32)
         variables = [variable.value for variable in self.trainable_variables]
         return diagonal_fisher(self._loss_of_row, (x, y, index), variables)

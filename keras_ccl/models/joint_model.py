@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import distributions, networks, priors, replay
+from keras_ccl import distribution, distributions, networks, priors, replay
 from keras_ccl.batches import MEASURING_BATCH
 from keras_ccl.inputs import DataSpec, check_choice, check_positive, check_shape
 
@@ -102,7 +102,12 @@ class JointModel(keras.Model):
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
         first = np.random.SeedSequence(seed).generate_state(1) >> 1  # fits int32
         self.noise = self.add_weight(
-            name="noise", shape=(2,), dtype="int32", initializer="zeros", trainable=False
+            name="noise",
+            shape=(2,),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # each counts on by the same
         )
         self.noise.assign([int(first[0]), 0])
         self.built = True
@@ -158,13 +163,13 @@ class JointModel(keras.Model):
         return replay.Generated(z, x, replay.labels(of_z, of_x, labels, temperature), q)
 
     def next_seed(self):
-        """A stateless seed, [2] int32, that comes once.
+        """A stateless seed, [2] int32, that comes once, and to one replica.
 
         A weight holds it, where Keras's `SeedGenerator` would not be saved with the model.
         """
         seed = tf.identity(self.noise.value)
         self.noise.assign_add([0, 1])
-        return seed
+        return distribution.own_noise(seed)
 
     # The same for arrays.
 

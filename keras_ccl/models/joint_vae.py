@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import distributions, objectives, replay
+from keras_ccl import distribution, distributions, objectives, replay
 from keras_ccl.batches import MEASURING_BATCH, as_split
 from keras_ccl.inputs import check_positive, check_share
 from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
@@ -96,14 +96,12 @@ class JointVAE(JointModel):
         if weight is not None:
             raise ValueError("sample_weight: rows weigh as the replay says; received weights")
         rows = self.training_rows(x, self._one_hot(y))
-        seed = self.next_seed()
+        seed, share = self.next_seed(), distribution.share_of_rows(rows.current)
         with tf.GradientTape() as tape:
             found = self.infer(rows.x, seed, training=True)
             means = self.mean_terms(rows, found)
             loss = objectives.total(means, self.term_weights())
-            # Replicas add up their gradients: each gives its share of the mean over all of them.
-            share = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = self.optimizer.scale_loss(share)
+            scaled = self.optimizer.scale_loss(share * loss)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         logits = found.p_y.logits_parameter()[: rows.current]
@@ -126,6 +124,11 @@ class JointVAE(JointModel):
     @property
     def metrics(self):
         return list(self._means.values())
+
+    def get_metrics_result(self):
+        """The running means, over all replicas, of what the last epoch or evaluation measured."""
+        measured = [(name, mean) for name, mean in self._means.items() if mean.count.numpy() > 0]
+        return {name: mean.result() for name, mean in measured}
 
     def validation_rows(self, split, batch_size):
         """What callbacks judge by: a dataset of (x, y, weight), here the held-out rows.
@@ -159,7 +162,7 @@ class JointVAE(JointModel):
 
     def some_train_rows(self, task, most, *, seed):
         """At most `most` train rows of the task being learnt: arrays x and y."""
-        where = f"task {int(self.tasks_seen) + 1}, train"
+        where = f"task {int(self.tasks_seen.numpy()) + 1}, train"
         split = as_split(task.train, self.data_spec, where, batch_size=MEASURING_BATCH)
         return split.some_rows(most, seed=seed)
 
@@ -176,11 +179,17 @@ class JointVAE(JointModel):
         return tf.function(lambda x, seed: self.encode(x).sample(seed=seed), reduce_retracing=True)
 
     def _log(self, values, y, logits, weight=None):
+        """Add to the running means: values of rows, [B], and means over the batch, scalars."""
         right = tf.equal(tf.argmax(y, 1), tf.argmax(logits, 1))
         values = {**values, "accuracy": tf.cast(right, tf.float32)}
         for name, value in values.items():
-            self._means[name].update_state(value, weight if value.shape.rank else None)
-        return {name: self._means[name].result() for name in values}
+            self._means[name].update_state(value, weight if value.shape.rank else tf.shape(y)[0])
+        return distribution.by_worker({name: self._means[name].result() for name in values})
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing is left to build, and Keras's way of finding out fails with several workers."""
+        if not distribution.has_workers(self.distribute_strategy):
+            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _one_hot(self, y):
         return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)

@@ -1,0 +1,118 @@
+"""What a step must mind on several replicas: its noise, its share of the loss, its place.
+
+The strategy is TensorFlow's own: make the model in `strategy.scope()`. A batch is split over the
+replicas; on one replica nothing here changes anything.
+"""
+
+import contextlib
+
+import tensorflow as tf
+
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
+"""What a collective raises when a worker it waits for is gone."""
+
+
+def own_noise(seed):
+    """The stateless seed of this replica: replicas that drew the same noise would learn less.
+
+    Args:
+        seed: [2] int32, the same on every replica.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+
+
+def share_of_rows(rows):
+    """The share of the rows of a step that this replica holds; 0 where a short batch left none.
+
+    Replicas add up their gradients, so the mean over a replica's rows counts by this share.
+
+    Args:
+        rows: how many this replica holds, an integer tensor.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return tf.constant(1.0)
+    rows = tf.cast(rows, tf.float32)
+    return rows / context.all_reduce(tf.distribute.ReduceOp.SUM, rows)
+
+
+def by_worker(logs):
+    """Logs of a step as Keras can reduce them: between workers it reduces along axis 0."""
+    if not has_workers(tf.distribute.get_strategy()):
+        return logs
+    return {name: value[tf.newaxis] for name, value in logs.items()}
+
+
+def split_by_rows(dataset):
+    """The dataset with rows, not files, to be shared out among workers."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
+
+
+def has_workers(strategy):
+    """Whether other processes take part."""
+    return sum(len(addresses) for addresses in _cluster(strategy).values()) > 1
+
+
+def is_chief(strategy):
+    """Whether this process is the one that writes files and speaks."""
+    if not has_workers(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    first = "chief" if "chief" in _cluster(strategy) else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
+
+
+def check(model):
+    """Refuse what cannot run, or would run wrongly, on several replicas.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    strategy = model.distribute_strategy
+    if not strategy.extended.variable_created_in_scope(model.noise.value):
+        raise ValueError(
+            "strategy: expected a model made in the scope that fit_tasks is called in, received "
+            "one made outside of it: `with strategy.scope(): model = CCLGM(...)`"
+        )
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and model.compiled and model.steps_per_execution > 1:
+        raise ValueError(
+            f"steps_per_execution: expected 1 on {replicas} replicas, which Keras needs; received "
+            f"{model.steps_per_execution}"
+        )
+    if replicas > 1 and model.compiled and model.jit_compile:
+        raise ValueError(f"jit_compile: expected False on {replicas} replicas, received True")
+    if has_workers(strategy) and model.seed is None:
+        raise ValueError(
+            "seed: expected an integer where several workers train one model: each draws its noise "
+            "and the order of rows from it; received None"
+        )
+
+
+@contextlib.contextmanager
+def one_fate(strategy, doing):
+    """Where a worker is lost, one clear error in all others.
+
+    Args:
+        doing: such as `"task 3"`, for the error.
+    """
+    try:
+        yield
+    except LOST as error:
+        if not has_workers(strategy):
+            raise
+        raise RuntimeError(
+            f"{doing}: a worker of the cluster is gone, and the others cannot go on without it. "
+            "Start all of them again: with checkpoint_dir the run goes on from its last checkpoint"
+        ) from error
+
+
+def _cluster(strategy):
+    """Addresses by kind of task, empty without a cluster."""
+    resolver = strategy.cluster_resolver
+    return resolver.cluster_spec().as_dict() if resolver is not None else {}
