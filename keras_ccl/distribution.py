@@ -95,11 +95,11 @@ def check(model):
 
 
 @contextlib.contextmanager
-def one_fate(strategy, doing):
+def one_fate(strategy, where):
     """Where a worker is lost, one clear error in all others.
 
     Args:
-        doing: such as `"task 3"`, for the error.
+        where: a function that returns such as `"task 3"`, for the error.
     """
     try:
         yield
@@ -107,7 +107,7 @@ def one_fate(strategy, doing):
         if not has_workers(strategy):
             raise
         raise RuntimeError(
-            f"{doing}: a worker of the cluster is gone, and the others cannot go on without it. "
+            f"{where()}: a worker of the cluster is gone, and the others cannot go on without it. "
             "Start all of them again: with checkpoint_dir the run goes on from its last checkpoint"
         ) from error
 

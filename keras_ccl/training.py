@@ -100,7 +100,8 @@ def fit_tasks(
         tasks_before=first - 1,
     )
     shown = verbose if chief else 0
-    with StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown) as progress:
+    progress = StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown)
+    with progress, distribution.one_fate(strategy, lambda: f"task {first + progress.task}"):
         for index in range(position.task, len(prepared)):
             first_epoch = position.epoch if index == position.task else 0
             task = prepare(prepared[index], first + index, model.data_spec, reached=True, **options)

@@ -187,9 +187,14 @@ class JointVAE(JointModel):
         return distribution.by_worker({name: self._means[name].result() for name in values})
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing is left to build, and Keras's way of finding out fails with several workers."""
-        if not distribution.has_workers(self.distribute_strategy):
-            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+        """Build the optimizer, the only part that is not built yet.
+
+        To find out, Keras would reduce a batch over the replicas, which fails with several workers
+        and where a short batch leaves a replica without rows.
+        """
+        if self.optimizer is not None:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def _one_hot(self, y):
         return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
