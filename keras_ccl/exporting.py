@@ -31,6 +31,9 @@ def export_student(
 ):
     """Write the student's classifier and decoder (`serving`); teacher and optimizer stay behind.
 
+    They compute in float32; so does the Keras model they are compared with, a copy of one that was
+    trained in mixed precision.
+
     Every artefact is opened by its own runtime and compared with the Keras model, on random rows,
     on rows that the model generates, and on `examples`. The files appear in `directory` whole, or
     not at all.
@@ -59,7 +62,8 @@ def export_student(
     _check(model, directory, formats, quantize, overwrite)
     about = describe(model, class_names)
     x, z, y = rows_to_compare(model, examples)
-    classifier, decoder = serving.classifier(model), serving.decoder(model)
+    student = model.in_float32()
+    classifier, decoder = serving.classifier(student), serving.decoder(student)
     answers = _answers(classifier, x)
     parts = {
         "classifier": (classifier, x, answers, y),

@@ -141,6 +141,22 @@ def copy(network):
     return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
 
 
+def in_float32(network):
+    """A copy, weights too, that computes in float32 whatever precision the network trains in."""
+
+    def layer_in_float32(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # what a model around layers takes as its own
+    try:
+        twin = keras.models.clone_model(network, clone_function=layer_in_float32)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    twin.set_weights(network.get_weights())
+    return twin
+
+
 def _dense_stack(hidden, units, activation, seeds):
     for width in units:
         hidden = layers.Dense(width, activation, kernel_initializer=next(seeds))(hidden)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_ccl.checkpoints import CheckpointFolder
 from keras_ccl.history import TaskHistory
+from keras_ccl.schedules import build_optimizer
 
 
 class Position(NamedTuple):
@@ -186,8 +187,7 @@ def remembers(callback):
 def identity(model, **run):
     """What a run must have in common with a checkpoint to go on from it, a dict for JSON."""
     shapes = [list(variable.shape) for variable in _variables(model)]
-    optimizer = keras.saving.serialize_keras_object(model.optimizer)["config"]
-    optimizer = {key: value for key, value in optimizer.items() if key != "name"}
+    optimizer = _without_names(keras.saving.serialize_keras_object(model.optimizer)["config"])
     kind = type(model.optimizer).__name__
     return {
         "model": {"class": type(model).__name__, **model.options(), "shapes": shapes},
@@ -200,11 +200,17 @@ def start(model, directory, *, keep_last, save_every, writes=True, **run):
     """`Checkpoints` in a directory, or `Nowhere`. Of several workers only one `writes`."""
     if directory is None:
         return Nowhere()
-    with model.distribute_strategy.scope():
-        model.optimizer.build(model.trainable_variables)
+    build_optimizer(model)
     identified = identity(model, **run)
     folder = CheckpointFolder(directory, identified, keep_last=keep_last, writes=writes)
     return Checkpoints(folder, save_every)
+
+
+def _without_names(config):
+    """A config without the names that Keras counts up within a process."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _without_names(value) for key, value in config.items() if key != "name"}
 
 
 def _variables(model):

@@ -14,12 +14,19 @@ def reset_optimizer(model):
 
     The train function captured those variables, so a new optimizer would have to be traced again.
     """
+    build_optimizer(model)
     with model.distribute_strategy.scope():
         twin = type(model.optimizer).from_config(model.optimizer.get_config())
         twin.build(model.trainable_variables)
-        model.optimizer.build(model.trainable_variables)
     for variable, fresh in zip(model.optimizer.variables, twin.variables, strict=True):
         variable.assign(fresh)
+
+
+def build_optimizer(model):
+    """Make the optimizer's variables now, once: for float16 Keras would make them again."""
+    if not model.optimizer.built:
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
 
 
 @contextlib.contextmanager

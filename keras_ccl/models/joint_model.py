@@ -227,6 +227,19 @@ class JointModel(keras.Model):
         x = tf.TensorSpec((None, *self.input_shape), tf.float32)
         return tf.function(function, input_signature=[x])
 
+    # Copies.
+
+    def in_float32(self):
+        """A `JointModel` with the same weights that computes in float32: this one, if it does."""
+        parts = {slot: getattr(self, slot) for slot in networks.Networks._fields}
+        if all(part.compute_dtype == "float32" for part in (self, *parts.values())):
+            return self
+        options = {name: getattr(self, name) for name in JointModel.option_names}
+        copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
+        twin = JointModel(**options, **copies, dtype="float32")
+        twin.p_z.set_weights(self.p_z.get_weights())
+        return twin
+
     # Saving.
 
     def get_config(self):

@@ -10,6 +10,7 @@ from keras_ccl import distribution, distributions, objectives, replay
 from keras_ccl.batches import MEASURING_BATCH, as_split
 from keras_ccl.inputs import check_positive, check_share
 from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
+from keras_ccl.schedules import build_optimizer
 from keras_ccl.training import fit_tasks
 
 MEASURED_ROWS = 20_000
@@ -193,8 +194,7 @@ class JointVAE(JointModel):
         and where a short batch leaves a replica without rows.
         """
         if self.optimizer is not None:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+            build_optimizer(self)
 
     def _one_hot(self, y):
         return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
