@@ -7,11 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import keras
-import numpy as np
-
 import keras_ccl as ccl
 from keras_ccl.artefacts import FORMATS
+from keras_ccl.reading import arrays_of, one_error
 
 
 def parse():
@@ -30,16 +28,17 @@ def read_examples(path):
     """x and y of an .npz file, or None."""
     if path is None:
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"x", "y"} <= set(arrays.files):
-            raise ValueError(f"{path}: expected arrays x and y, received {arrays.files}")
-        return arrays["x"], arrays["y"]
+    with one_error(path, "an .npz file of arrays x and y"):
+        arrays = arrays_of(path.read_bytes())
+        if not {"x", "y"} <= set(arrays):
+            raise ValueError(f"arrays {sorted(arrays)}")
+    return arrays["x"], arrays["y"]
 
 
 def main():
     arguments = parse()
     try:
-        model = keras.saving.load_model(arguments.model)
+        model = ccl.load_model(arguments.model)
         about = ccl.export_student(
             model,
             arguments.out,

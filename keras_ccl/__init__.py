@@ -8,6 +8,7 @@ from keras_ccl import datasets, metrics, networks, plotting, streams  # noqa: E4
 from keras_ccl.exporting import export_student  # noqa: E402
 from keras_ccl.history import TaskHistory  # noqa: E402
 from keras_ccl.joint_training import fit_jointly  # noqa: E402
+from keras_ccl.loading import load_model  # noqa: E402
 from keras_ccl.models.ccl_gm import CCLGM  # noqa: E402
 from keras_ccl.models.ewc import EWC  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
@@ -27,6 +28,7 @@ __all__ = [
     "export_student",
     "fit_jointly",
     "fit_tasks",
+    "load_model",
     "metrics",
     "networks",
     "plotting",

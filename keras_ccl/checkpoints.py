@@ -13,10 +13,11 @@ import os
 import shutil
 import tempfile
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from keras_ccl.reading import arrays_of, one_error
 
 FILES = ("arrays.npz", "state.json", "run.json")
 FORMAT = 1
@@ -77,21 +78,27 @@ class CheckpointFolder:
         for path in self._numbered()[: -self.keep_last]:
             shutil.rmtree(path)
 
-    def load(self):
+    def load(self, check=lambda state, arrays: None):
         """State and arrays of the newest whole checkpoint; None if there is none.
 
         A damaged one is passed over with a warning that names it; so is what a killed save left.
+
+        Args:
+            check: a function of state and arrays that raises if they cannot be put back.
 
         Raises:
             ValueError: for a checkpoint of another run, listing the differences.
         """
         for path in reversed(self._numbered()):
             try:
-                identity, state, arrays = _read(path)
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-                warnings.warn(f"checkpoint {path} is damaged, and not used: {error}", stacklevel=3)
+                with one_error(path, "a whole checkpoint"):
+                    identity, state, arrays = _read(path)
+                    differences = list(_differences(identity, self.identity))
+                    if not differences:
+                        check(state, arrays)
+            except ValueError as error:
+                warnings.warn(f"damaged, and not used: {error}", stacklevel=3)
                 continue
-            differences = list(_differences(identity, self.identity))
             if differences:
                 listed = "\n  ".join(differences)
                 raise ValueError(f"checkpoint {path} belongs to another run:\n  {listed}")
@@ -111,8 +118,7 @@ def _read(path):
     for name, content in contents.items():
         if _hash(content) != manifest["sha256"][name]:
             raise ValueError(f"{name} is not what was written")
-    with np.load(io.BytesIO(contents["arrays.npz"]), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = arrays_of(contents["arrays.npz"])
     return json.loads(contents["run.json"]), json.loads(contents["state.json"]), arrays
 
 

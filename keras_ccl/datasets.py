@@ -3,13 +3,13 @@
 Which one is used is the caller's word; there is no fallback from one to the other.
 """
 
-import zipfile
 from dataclasses import dataclass
 from importlib import resources
 
 import numpy as np
 
 from keras_ccl.inputs import check_choice
+from keras_ccl.reading import arrays_of, one_error
 
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
@@ -75,18 +75,12 @@ def load(name, *, source="embedded", data_dir=None, download=False):
 
 
 def _read_subset(name, path):
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            splits = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"the embedded subset of {name} is damaged: {error}") from error
-    for x, y in splits:
-        whole = x.dtype == y.dtype == np.uint8 and x.shape == (len(y), 28, 28)
-        if not whole:
-            raise ValueError(
-                f"the embedded subset of {name} is damaged: expected uint8 x [N, 28, 28] and "
-                f"y [N], received {x.dtype} {x.shape} and {y.dtype} {y.shape}"
-            )
+    with one_error(path, f"the embedded subset of {name}, uint8 x [N, 28, 28] and y [N]"):
+        arrays = arrays_of(path.read_bytes())
+        splits = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
+        for x, y in splits:
+            if not (x.dtype == y.dtype == np.uint8 and x.shape == (len(y), 28, 28)):
+                raise ValueError(f"{x.dtype} {x.shape} and {y.dtype} {y.shape}")
     return splits
 
 

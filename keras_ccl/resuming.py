@@ -52,7 +52,7 @@ class Checkpoints:
         Within a task the optimizer follows when the task begins: until then its learning rate is
         the one that the task's decay starts from.
         """
-        self.found = self.folder.load()
+        self.found = self.folder.load(lambda *found: check_state(model, *found))
         if self.found is None:
             return Position()
         state, arrays = self.found
@@ -167,6 +167,30 @@ def put_back(model, arrays, *, optimizer=True):
     for part, variables in parts.items():
         for variable, value in zip(variables, _listed(arrays, part), strict=True):
             variable.assign(value)
+
+
+def check_state(model, state, arrays):
+    """Refuse what could not be put back, before anything is: a hash does not tell who wrote it.
+
+    Raises:
+        ValueError, KeyError, TypeError: for a state or arrays that `Checkpoints.save` never writes.
+    """
+    for name, value in everything(model).items():
+        found = arrays[name]
+        if (found.shape, found.dtype) != (value.shape, value.dtype):
+            raise ValueError(f"{name}: {found.dtype} {found.shape}")
+    if not isinstance(state["stopped"], bool):
+        raise TypeError(f"stopped {state['stopped']!r}")
+    numbers = [state[name] for name in ("task", "epoch", "epochs")]
+    noise = [0, 0] if state["noise_at_start"] is None else state["noise_at_start"]
+    if not all(type(n) is int and 0 <= n < 2**31 for n in [*numbers, *noise]) or len(noise) != 2:
+        raise ValueError(f"task, epoch, epochs {numbers} and noise {noise}")
+    done = TaskHistory.from_json(state["history"]) if state["history"] else ()
+    if len(done) != state["task"] or (state["epoch"] and state["noise_at_start"] is None):
+        raise ValueError(f"task {state['task']} after {len(done)} rows of history")
+    for record in state["callbacks"]:
+        if not isinstance(record["class"], str):
+            raise TypeError(f"a callback {record['class']!r}")
 
 
 def remembers(callback):

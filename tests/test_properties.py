@@ -178,7 +178,8 @@ def test_a_changed_byte_never_changes_what_a_checkpoint_says(name, data):
             warnings.simplefilter("always")
             found = run.load()
     if found is None:
-        assert "00000001 is damaged, and not used" in str(caught[0].message)
+        assert "damaged, and not used" in str(caught[0].message)
+        assert "00000001" in str(caught[0].message)
     else:  # white space of the manifest
         assert name == "manifest.json" and found[0] == {"epoch": 3}
         np.testing.assert_array_equal(found[1]["weight"], np.arange(5.0))

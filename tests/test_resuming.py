@@ -1,5 +1,7 @@
 """A run that was stopped ends as one that was not; a checkpoint that does not fit is refused."""
 
+import hashlib
+import json
 import shutil
 
 import keras
@@ -140,7 +142,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(name, harm, on
         content[len(content) // 2] ^= 0xFF
         (newest / name).write_bytes(content[: len(content) // 2] if harm == "cut" else content)
     resumed = tiny()
-    with pytest.warns(UserWarning, match="00000015 is damaged, and not used"):
+    with pytest.warns(UserWarning, match="damaged, and not used: .*00000015"):
         history = finish(resumed, finished)
     assert history.to_json() == one_run[1]
     assert same_weights(one_run[2], weights_of(resumed))
@@ -193,3 +195,39 @@ def test_what_callbacks_remember():
     plain, lists = resuming.remembers(callback)
     assert plain["best"] == 0.5 and plain["wait"] == 1 and list(lists) == ["best_weights"]
     assert not {"_model", "params"} & {*plain, *lists}
+
+
+def written_by_another(folder, change):
+    """The newest checkpoint changed by somebody who can write hashes too."""
+    newest = folder / "00000015"
+    state = json.loads((newest / "state.json").read_text())
+    change(state)
+    content = json.dumps(state).encode()
+    (newest / "state.json").write_bytes(content)
+    manifest = json.loads((newest / "manifest.json").read_text())
+    manifest["sha256"]["state.json"] = hashlib.sha256(content).hexdigest()
+    (newest / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("stopped"),  # found by benchmarks/fuzz.py
+        lambda state: state.update(stopped=[]),
+        lambda state: state.update(task=-1),
+        lambda state: state.update(task=2),
+        lambda state: state.update(epoch="1"),
+        lambda state: state.update(epochs=2**63),
+        lambda state: state.update(noise_at_start=[1]),
+        lambda state: state.update(history="{}"),
+        lambda state: state.update(callbacks=[{"class": 1}]),
+        lambda state: state.update(callbacks=None),
+    ],
+)
+def test_a_state_that_was_never_written_is_passed_over(change, one_run, finished):
+    written_by_another(finished, change)
+    resumed = tiny()
+    with pytest.warns(UserWarning, match="damaged, and not used: .*00000015"):
+        history = finish(resumed, finished)
+    assert history.to_json() == one_run[1]
+    assert same_weights(one_run[2], weights_of(resumed))
