@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_ccl.resuming import everything, put_back
+from keras_ccl.states import everything, put_back
 
 
 class FiniteLoss(keras.callbacks.Callback):

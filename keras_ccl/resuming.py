@@ -1,13 +1,27 @@
-"""Going on where a run stopped, in the middle of a task too: what is saved, and put back."""
+"""Going on where a run stopped, in the middle of an epoch too: what is saved, and put back."""
 
+import contextlib
+import signal
+import threading
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from keras_ccl.checkpoints import CheckpointFolder
 from keras_ccl.history import TaskHistory
 from keras_ccl.schedules import build_optimizer
+from keras_ccl.states import (
+    arrays_of_parts,
+    assign,
+    check_state,
+    everything,
+    identity,
+    is_within_task,
+    listed,
+    names_of_lists,
+    put_back,
+    remembers,
+)
 
 
 class Position(NamedTuple):
@@ -24,6 +38,10 @@ class Nowhere:
     def restore(self, model):
         return Position()
 
+    def until_asked_to_stop(self):
+        """A context in which Ctrl-C does what it always does."""
+        return contextlib.nullcontext()
+
     def start_task(self, model):
         """Called before anything of a task draws noise."""
 
@@ -35,16 +53,51 @@ class Nowhere:
 
 
 class Checkpoints:
-    """A run that saves at the end of each epoch and task.
+    """A run that saves at the end of each epoch and task, and when it is asked to stop.
 
     Args:
         folder: a `CheckpointFolder`; save_every: epochs between two checkpoints.
+        alone: False leaves signals as they are: a worker cannot stop without the others.
     """
 
-    def __init__(self, folder, save_every=1):
-        self.folder, self.save_every = folder, save_every
+    def __init__(self, folder, save_every=1, alone=True):
+        self.folder, self.save_every, self.alone = folder, save_every, alone
         self.found = None
         self.noise_at_start = None
+        self.asked = None
+
+    @contextlib.contextmanager
+    def until_asked_to_stop(self):
+        """A context in which Ctrl-C and SIGTERM let the step under way end, and save.
+
+        The second time they do what they always do. Elsewhere than in the main thread, where
+        Python handles no signals, nothing changes.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        if not (in_main and self.alone):
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number, frame):
+            self.asked = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in before:
+            signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop_if_asked(self):
+        """Raises KeyboardInterrupt after Ctrl-C, SystemExit(143) after SIGTERM."""
+        if self.asked == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        if self.asked is not None:
+            raise KeyboardInterrupt
 
     def restore(self, model):
         """Put the model back to the newest checkpoint, if there is one: a `Position`.
@@ -56,8 +109,9 @@ class Checkpoints:
         if self.found is None:
             return Position()
         state, arrays = self.found
-        put_back(model, arrays, optimizer=not state["epoch"])
-        if state["epoch"]:
+        within = is_within_task(state)
+        put_back(model, arrays, optimizer=not within)
+        if within:
             model.noise.assign(state["noise_at_start"])  # the task starts as it did
         history = TaskHistory.from_json(state["history"]) if state["history"] else None
         epoch = state["epochs"] if state["stopped"] else state["epoch"]
@@ -73,17 +127,24 @@ class Checkpoints:
         Args:
             watched: the other callbacks; task: from 0; history: rows of the tasks before.
         """
-        resumed = self.found if self.found and self.found[0]["epoch"] else None
+        resumed = self.found if self.found and is_within_task(self.found[0]) else None
         self.found = None
         return [_Keeper(self, watched, task, history, resumed)]
 
     def task_done(self, model, task, history):
         """Save between two tasks."""
         self.save(model, task=task + 1, epoch=0, history=history)
+        self.stop_if_asked()
 
-    def save(self, model, *, task, epoch, history, epochs=0, callbacks=()):
-        """Write a checkpoint: `epoch` of `epochs` of the task done, callbacks as they are."""
+    def save(self, model, *, task, epoch, history, epochs=0, callbacks=(), step=0, logs=None):
+        """Write a checkpoint: `epoch` of `epochs` of the task done, callbacks as they are.
+
+        Args:
+            step, logs: how many steps of the next epoch are done too, and the logs of the last.
+        """
         arrays = everything(model)
+        if step:
+            arrays |= arrays_of_parts({"metrics": model.metrics_variables})
         remembered = []
         for k, callback in enumerate(callbacks):
             plain, lists = remembers(callback)
@@ -94,6 +155,8 @@ class Checkpoints:
             "task": task,
             "epoch": epoch,
             "epochs": epochs,
+            "step": step,
+            "logs": {name: float(value) for name, value in (logs or {}).items()},
             "stopped": bool(epoch and model.stop_training),
             "noise_at_start": self.noise_at_start,
             "history": history.to_json() if len(history) else None,
@@ -119,13 +182,54 @@ class _Keeper(keras.callbacks.Callback):
         super().__init__()
         self.run, self.watched, self.task = run, watched, task
         self.history, self.resumed = history, resumed
+        self.epoch = 0
 
     def on_train_begin(self, logs=None):
         """After the other callbacks began: as they were, and the model with them."""
         if self.resumed is None:
             return
-        state, arrays = self.resumed
+        if self.resumed[0]["step"]:
+            self._read_past(self.resumed[0]["logs"])
+        else:
+            self._put_back()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """All other callbacks are done with the step: the moment to stop, or to be put back."""
+        done = batch + 1
+        if self.resumed is not None:
+            if done == self.resumed[0]["step"]:
+                self.model.train_function = self.learn
+                self._put_back()
+            elif self.run.asked is not None:
+                self.model.train_function = self.learn
+                self.run.stop_if_asked()  # the checkpoint that there is stays true
+        elif self.run.asked is not None:
+            self._save(epoch=self.epoch, step=done, logs=logs)
+            self.run.stop_if_asked()
+
+    def _read_past(self, logs):
+        """Until the step of the checkpoint the rows are read, and nothing is learnt from them."""
+        self.learn = self.model.train_function
+
+        def read(iterator):
+            try:
+                for _ in range(self.model.steps_per_execution):
+                    next(iterator)
+            except BaseException:
+                self.model.train_function = self.learn
+                raise
+            return logs
+
+        self.model.train_function = read
+
+    def _put_back(self):
+        (state, arrays), self.resumed = self.resumed, None
         put_back(self.model, arrays)
+        if state["step"]:
+            assign(self.model.metrics_variables, listed(arrays, "metrics"))
         fresh = list(self.watched)
         for k, plain in enumerate(state["callbacks"]):
             kind = plain.pop("class")
@@ -133,131 +237,36 @@ class _Keeper(keras.callbacks.Callback):
             if callback is None:
                 continue  # this call has no such callback, and needs no state of it
             fresh.remove(callback)
-            lists = {n: _listed(arrays, f"callback/{k}/{n}") for n in _names(arrays, k)}
+            lists = {n: listed(arrays, f"callback/{k}/{n}") for n in names_of_lists(arrays, k)}
             vars(callback).update({**plain, **lists})
 
     def on_epoch_end(self, epoch, logs=None):
         done, last = epoch + 1, self.params["epochs"]
-        if done % self.run.save_every == 0 or done == last or self.model.stop_training:
-            self.run.save(
-                self.model,
-                task=self.task,
-                epoch=done,
-                epochs=last,
-                history=self.history,
-                callbacks=self.watched,
-            )
+        asked = self.run.asked is not None
+        if done % self.run.save_every == 0 or done == last or self.model.stop_training or asked:
+            self._save(epoch=done)
+        self.run.stop_if_asked()
+
+    def _save(self, **position):
+        self.run.save(
+            self.model,
+            task=self.task,
+            epochs=self.params["epochs"],
+            history=self.history,
+            callbacks=self.watched,
+            **position,
+        )
 
 
-def everything(model):
-    """Arrays of all that changes in a model and its optimizer, in a fixed order."""
-    parts = {"model": _variables(model), "optimizer": model.optimizer.variables}
-    return {
-        f"{part}/{k}": np.array(variable.numpy())
-        for part, variables in parts.items()
-        for k, variable in enumerate(variables)
-    }
+def start(model, directory, *, keep_last, save_every, writes=True, alone=True, **run):
+    """`Checkpoints` in a directory, or `Nowhere`.
 
-
-def put_back(model, arrays, *, optimizer=True):
-    """The reverse of `everything`, with the optimizer or without."""
-    parts = {"model": _variables(model)}
-    if optimizer:
-        parts["optimizer"] = model.optimizer.variables
-    for part, variables in parts.items():
-        for variable, value in zip(variables, _listed(arrays, part), strict=True):
-            variable.assign(value)
-
-
-def check_state(model, state, arrays):
-    """Refuse what could not be put back, before anything is: a hash does not tell who wrote it.
-
-    Raises:
-        ValueError, KeyError, TypeError: for a state or arrays that `Checkpoints.save` never writes.
+    Args:
+        writes: of several workers one does; alone: whether no other worker takes part.
     """
-    for name, value in everything(model).items():
-        found = arrays[name]
-        if (found.shape, found.dtype) != (value.shape, value.dtype):
-            raise ValueError(f"{name}: {found.dtype} {found.shape}")
-    if not isinstance(state["stopped"], bool):
-        raise TypeError(f"stopped {state['stopped']!r}")
-    numbers = [state[name] for name in ("task", "epoch", "epochs")]
-    noise = [0, 0] if state["noise_at_start"] is None else state["noise_at_start"]
-    if not all(type(n) is int and 0 <= n < 2**31 for n in [*numbers, *noise]) or len(noise) != 2:
-        raise ValueError(f"task, epoch, epochs {numbers} and noise {noise}")
-    done = TaskHistory.from_json(state["history"]) if state["history"] else ()
-    if len(done) != state["task"] or (state["epoch"] and state["noise_at_start"] is None):
-        raise ValueError(f"task {state['task']} after {len(done)} rows of history")
-    for record in state["callbacks"]:
-        if not isinstance(record["class"], str):
-            raise TypeError(f"a callback {record['class']!r}")
-
-
-def remembers(callback):
-    """What a callback keeps from epoch to epoch: its plain attributes, and its lists of arrays."""
-    plain, lists = {}, {}
-    for name, value in vars(callback).items():
-        if name in ("params", "_params", "_model"):
-            continue
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None or isinstance(value, bool | int | float | str) or _is_record(value):
-            plain[name] = value
-        elif isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value):
-            lists[name] = value
-    return plain, lists
-
-
-def identity(model, **run):
-    """What a run must have in common with a checkpoint to go on from it, a dict for JSON."""
-    shapes = [list(variable.shape) for variable in _variables(model)]
-    optimizer = _without_names(keras.saving.serialize_keras_object(model.optimizer)["config"])
-    kind = type(model.optimizer).__name__
-    return {
-        "model": {"class": type(model).__name__, **model.options(), "shapes": shapes},
-        "optimizer": {"class": kind, **optimizer},
-        **run,
-    }
-
-
-def start(model, directory, *, keep_last, save_every, writes=True, **run):
-    """`Checkpoints` in a directory, or `Nowhere`. Of several workers only one `writes`."""
     if directory is None:
         return Nowhere()
     build_optimizer(model)
     identified = identity(model, **run)
     folder = CheckpointFolder(directory, identified, keep_last=keep_last, writes=writes)
-    return Checkpoints(folder, save_every)
-
-
-def _without_names(config):
-    """A config without the names that Keras counts up within a process."""
-    if not isinstance(config, dict):
-        return config
-    return {key: _without_names(value) for key, value in config.items() if key != "name"}
-
-
-def _variables(model):
-    measured = {id(variable) for variable in model.metrics_variables}
-    return [variable for variable in model.variables if id(variable) not in measured]
-
-
-def _listed(arrays, prefix):
-    found = []
-    while f"{prefix}/{len(found)}" in arrays:
-        found.append(arrays[f"{prefix}/{len(found)}"])
-    return found
-
-
-def _names(arrays, k):
-    return {key.split("/")[2] for key in arrays if key.startswith(f"callback/{k}/")}
-
-
-def _is_record(value):
-    """Whether a value is a dict of lists of numbers, such as the logs of epochs."""
-    return isinstance(value, dict) and all(
-        isinstance(key, str)
-        and isinstance(numbers, list)
-        and all(isinstance(number, int | float) for number in numbers)
-        for key, numbers in value.items()
-    )
+    return Checkpoints(folder, save_every, alone)

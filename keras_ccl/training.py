@@ -48,9 +48,10 @@ def fit_tasks(
         optimizer_state: `"reset"`: each task starts with a fresh optimizer; or `"keep"`.
         learning_rate_decay: `"cosine"`: the learning rate falls to 0 within each task; or None.
             A learning rate that is a schedule is left alone.
-        checkpoint_dir: a folder to save to at the end of each epoch and task. The same call with a
-            model made in the same way goes on from it, within a task too, and ends with the same
-            weights and history as if it had not been stopped.
+        checkpoint_dir: a folder to save to at the end of each epoch and task, and on Ctrl-C and
+            SIGTERM after the step under way. The same call with a model made in the same way goes
+            on from it, within an epoch too, and ends with the same weights and history as if it had
+            not been stopped.
         keep_last: how many checkpoints stay; save_every: epochs between two.
         verbose: 0: silent; 1, "auto": one bar for the stream on a terminal; 2: a line an epoch.
 
@@ -89,6 +90,7 @@ def fit_tasks(
         keep_last=keep_last,
         save_every=save_every,
         writes=chief,
+        alone=not distribution.has_workers(strategy),
         stream={"tasks": names, "tasks_before": first - 1},
         fit_tasks=settings,
     )
@@ -101,7 +103,8 @@ def fit_tasks(
     )
     shown = verbose if chief else 0
     progress = StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown)
-    with progress, distribution.one_fate(strategy, lambda: f"task {first + progress.task}"):
+    fate = distribution.one_fate(strategy, lambda: f"task {first + progress.task}")
+    with progress, fate, saved.until_asked_to_stop():
         for index in range(position.task, len(prepared)):
             first_epoch = position.epoch if index == position.task else 0
             task = prepare(prepared[index], first + index, model.data_spec, reached=True, **options)

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import shutil
+import signal
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import checkpoints, resuming
+from keras_ccl import checkpoints, states
 
 TASKS = [ccl.Task(rows(60, seed=k), test=rows(20, seed=k)) for k in range(3)]
 OPTIONS = {"epochs": 4, "batch_size": 16, "verbose": 0, "validation_split": 0.2}
@@ -192,7 +194,7 @@ def test_what_callbacks_remember():
     callback.on_train_begin()
     callback.best, callback.wait = np.float32(0.5), 1
     callback.best_weights = [np.zeros(2)]
-    plain, lists = resuming.remembers(callback)
+    plain, lists = states.remembers(callback)
     assert plain["best"] == 0.5 and plain["wait"] == 1 and list(lists) == ["best_weights"]
     assert not {"_model", "params"} & {*plain, *lists}
 
@@ -231,3 +233,66 @@ def test_a_state_that_was_never_written_is_passed_over(change, one_run, finished
         history = finish(resumed, finished)
     assert history.to_json() == one_run[1]
     assert same_weights(one_run[2], weights_of(resumed))
+
+
+class Signal(keras.callbacks.Callback):
+    """Sends this process a signal after so many steps of the whole stream."""
+
+    def __init__(self, after, number=signal.SIGINT):
+        super().__init__()
+        self.left, self.number = [after], number
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left[0] -= 1
+        if self.left[0] == 0:
+            signal.raise_signal(self.number)
+
+
+# 48 rows of a task are 3 steps an epoch, 12 a task.
+@pytest.mark.parametrize(
+    ("cls", "after"),
+    [(ccl.CCLGM, 1), (ccl.CCLGM, 14), (ccl.CCLGM, 15), (ccl.CCLGM, 24), (ccl.EWC, 20)],
+)
+def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, tmp_path):
+    whole = tiny(cls)
+    expected = whole.fit_tasks(TASKS, **OPTIONS)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        finish(tiny(cls), tmp_path, [Signal(after)], save_every=99)
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed = tiny(cls)
+    history = finish(resumed, tmp_path, save_every=99)
+    assert history.to_json() == expected.to_json()
+    assert same_weights(weights_of(whole), weights_of(resumed))
+
+
+def test_stopped_again_and_again_a_dataset_without_length_ends_the_same(tmp_path):
+    x, y = rows(48)
+
+    def batches():
+        yield from ((x[i : i + 16], y[i : i + 16]) for i in range(0, 48, 16))
+
+    spec = (tf.TensorSpec((None, 6), tf.float32), tf.TensorSpec((None,), tf.int32))
+    tasks = [ccl.Task(tf.data.Dataset.from_generator(batches, output_signature=spec))] * 2
+    whole = tiny()
+    expected = whole.fit_tasks(tasks, epochs=3, verbose=0)
+    resumed, stops = tiny(), 0
+    while True:
+        options = {"epochs": 3, "verbose": 0, "checkpoint_dir": tmp_path}
+        try:
+            history = resumed.fit_tasks(tasks, callbacks=[Signal(4)], **options)
+            break
+        except KeyboardInterrupt:
+            resumed, stops = tiny(), stops + 1
+    assert stops >= 4
+    assert history.to_json() == expected.to_json()
+    assert same_weights(weights_of(whole), weights_of(resumed))
+
+
+def test_sigterm_saves_and_ends_the_process_as_such(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        finish(tiny(), tmp_path, [Signal(8, signal.SIGTERM)])
+    assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    state = json.loads(max(tmp_path.iterdir()).joinpath("state.json").read_text())
+    assert (state["task"], state["epoch"], state["step"]) == (0, 2, 2)
