@@ -104,9 +104,15 @@ class DatasetSplit:
     def verify(self, batch_size):
         """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows."""
         self.counted = self.rows = 0
-        for x, y in self._rows(batch_size).as_numpy_iterator():
-            check_rows(x, y, self.spec, self.where)
-            self.rows, self.counted = self.rows + len(x), self.counted + 1
+        try:
+            for x, y in self._rows(batch_size).as_numpy_iterator():
+                check_rows(x, y, self.spec, self.where)
+                self.rows, self.counted = self.rows + len(x), self.counted + 1
+        except tf.errors.OpError as error:
+            raise ValueError(
+                f"{self.where}: expected a dataset that can be read, which failed after "
+                f"{self.rows} rows: {told(error)}"
+            ) from error
         if not self.rows:
             raise ValueError(f"{self.where}: expected at least one row, received an empty dataset")
         return self
@@ -170,6 +176,12 @@ class DatasetSplit:
             y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
         x = tf.ensure_shape(tf.cast(x, tf.float32), (None, *self.spec.input_shape))
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
+
+
+def told(error):
+    """What a `tf.errors.OpError` tells, without the name of the operation before it."""
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()] or [repr(error)]
+    return next((line for line in lines if "Error: " in line), lines[0]).split("}} ")[-1]
 
 
 def reached(data):

@@ -1,9 +1,13 @@
-"""A loss that is not finite ends a task, and costs no more than the epoch it came in."""
+"""A loss that is not finite, or data that fail, end a task and cost no more than the epoch."""
 
+import contextlib
 import math
 
 import keras
+import tensorflow as tf
 
+from keras_ccl.batches import told
+from keras_ccl.distribution import LOST
 from keras_ccl.states import everything, put_back
 
 
@@ -19,6 +23,25 @@ class FiniteLoss(keras.callbacks.Callback):
         self.task = task
         self.epoch = 0
         self._good = None
+
+    @contextlib.contextmanager
+    def watching(self, model):
+        """Where a dataset, or an operation of a step, fails: back to the last good epoch.
+
+        Raises:
+            RuntimeError: naming task and epoch, with what TensorFlow told.
+        """
+        try:
+            yield
+        except LOST:
+            raise  # a worker: `distribution.one_fate` tells
+        except tf.errors.OpError as error:
+            if self._good is not None:
+                put_back(model, self._good)
+            raise RuntimeError(
+                f"task {self.task}, epoch {self.epoch}: the dataset or a step failed: "
+                f"{told(error)}. The model is that of the end of the epoch before"
+            ) from error
 
     def on_train_begin(self, logs=None):
         self._good = everything(self.model)

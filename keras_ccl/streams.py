@@ -40,7 +40,9 @@ class TaskStream(Sequence):
 
     def __init__(self, tasks):
         numbered = enumerate(tasks, start=1)
-        self._tasks = tuple(_named(_as_task(task), f"task {k}") for k, task in numbered)
+        self._tasks = tuple(
+            _named(_as_task(task, f"task {k}"), f"task {k}") for k, task in numbered
+        )
 
     def __len__(self):
         return len(self._tasks)
@@ -203,13 +205,13 @@ def _mapped(data, transform, name):
     return Task(**splits, name=name)
 
 
-def _as_task(task):
+def _as_task(task, where):
     if isinstance(task, Task):
         return task
     if _is_arrays(task) or isinstance(task, tf.data.Dataset) or callable(task):
         return Task(train=task)
     raise TypeError(
-        "a task is a Task, a tuple (x, y) of arrays or a tf.data.Dataset of (x, y); "
+        f"{where}: expected a Task, a tuple (x, y) of arrays or a tf.data.Dataset of (x, y); "
         f"received {_describe(task)}"
     )
 

@@ -63,6 +63,8 @@ def fit_tasks(
             with the number of the task, what was expected and what came.
         FloatingPointError: for a loss that is NaN or infinite, naming task, epoch and term; the
             model is put back to the end of the epoch before.
+        RuntimeError: for a dataset that raises while a task is learnt, likewise; for a worker that
+            is gone.
     """
     stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
     epochs = _epochs_by_task(epochs, len(stream))
@@ -116,8 +118,10 @@ def fit_tasks(
             logs = resuming.EpochLogs()
             decay = _decay(learning_rate_decay, task, epochs[index], **sizes)
             watched = [logs, *decay, *callbacks]
-            last = [FiniteLoss(first + index), progress, *saved.keeper(watched, index, history)]
-            _fit_one(model, task, first_epoch, epochs[index], [*watched, *last], **sizes)
+            guard = FiniteLoss(first + index)
+            last = [guard, progress, *saved.keeper(watched, index, history)]
+            with guard.watching(model):
+                _fit_one(model, task, first_epoch, epochs[index], [*watched, *last], **sizes)
             model.end_task(task)
             row = evaluate_tasks(model, prepared[: index + 1], first_task=first)
             history.append(names[index], *row, logs.epochs)

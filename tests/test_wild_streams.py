@@ -1,0 +1,43 @@
+"""Streams as they come: tasks of one class, one row, very unequal sizes, the same task twice."""
+
+import numpy as np
+import pytest
+from checks import rows, tiny, weights_of
+
+import keras_ccl as ccl
+
+
+def part(n, *classes, seed=0):
+    """n rows, all of the classes given."""
+    x, _ = rows(n, seed=seed)
+    return x, np.resize(np.array(classes, np.int32), n)
+
+
+STREAMS = {
+    "one class only in each task": [part(20, 0), part(20, 1), part(20, 2)],
+    "one row": [part(1, 0), part(1, 1)],
+    "a last batch of one row": [part(17, 0, 1), part(33, 1, 2)],
+    "fewer rows than the batch": [part(5, 0, 1), part(3, 2)],
+    "wildly unequal sizes": [part(3000, 0, 1), part(2, 2), part(500, 0, 1, 2)],
+    "labels in an order of their own": [part(20, 2), part(20, 0, 2), part(20, 1)],
+    "the same task twice": [part(40, 0, 1, 2), part(40, 0, 1, 2)],
+}
+
+
+@pytest.mark.parametrize(("replay", "prior"), [("balanced", "mixture"), ("mixed", "normal")])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_it_is_learnt_and_measured(kind, replay, prior):
+    tasks = [ccl.Task(data, test=data) for data in STREAMS[kind]]
+    model = tiny(replay=replay, prior=prior)
+    history = model.fit_tasks(tasks, epochs=2, batch_size=16, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in weights_of(model))
+    assert np.isfinite(history.negative_elbo[-1]).all()
+    assert np.isfinite([value for e in history.epochs for v in e.values() for value in v]).all()
+    assert np.isfinite(model.generate(10)[0]).all()
+
+
+@pytest.mark.parametrize("kind", ["one row", "one class only in each task"])
+def test_ewc_learns_it_too(kind):
+    model = tiny(ccl.EWC)
+    model.fit_tasks(STREAMS[kind], epochs=2, batch_size=16, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in weights_of(model))
