@@ -2,7 +2,7 @@
 
     python benchmarks/fuzz.py [--files 10000] [--readers keras checkpoint subset onnx] [--quick]
 
-File k of a reader is a function of --seed and k alone. Half of the archives are mutated as bytes,
+Mutation k depends on --seed and k alone. Half of the archives are mutated as bytes,
 half inside, with checksums that fit. Each reader runs in a process of its own; one that dies, or
 takes longer than 5 s for a file, is a defect, as is an exception of another kind than the reader
 promises, or one that does not name the file. Files that found a defect stay in --keep.
@@ -254,7 +254,7 @@ def _history():
     return history
 
 
-def child(reader_name, seed, first, last, folder):
+def child(reader_name, seed, first, last, folder, keep):
     """Read file after file; a line before each, a line with what came of it."""
     warnings.simplefilter("ignore")
     reader = READERS[reader_name](folder)
@@ -270,6 +270,7 @@ def child(reader_name, seed, first, last, folder):
             found["read"] = False
             if not reader.is_ours(error):
                 found["defect"] = f"{type(error).__name__}: {str(error)[:300]}"
+                shutil.copytree(folder, keep / f"{reader_name}-{seed}-{k}", dirs_exist_ok=True)
         print(json.dumps(found), flush=True)
 
 
@@ -298,6 +299,7 @@ def fuzz(reader_name, seed, files, keep):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, __file__, "--child", reader_name, "--seed", str(seed)]
             command += ["--first", str(first), "--files", str(files), "--folder", folder]
+            command += ["--keep", str(keep)]
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
@@ -342,7 +344,14 @@ def main():
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments.child, arguments.seed, arguments.first, arguments.files, arguments.folder)
+        child(
+            arguments.child,
+            arguments.seed,
+            arguments.first,
+            arguments.files,
+            arguments.folder,
+            arguments.keep,
+        )
         return
     files = 100 if arguments.quick else arguments.files
     found = {}

@@ -42,6 +42,10 @@ def load(path):
         ours = False
     if not ours:
         raise InputError(f"{path}: expected a classifier exported by keras_ccl")
+    try:
+        classify(session, np.zeros((1, *about["input_shape"]), np.float32), about["class_names"])
+    except Exception as error:  # a graph can be damaged and still be read
+        raise InputError(f"{path}: the classifier does not work: {_first_line(error)}") from error
     return session, about
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from keras_ccl.reading import arrays_of, one_error
 
 FILES = ("arrays.npz", "state.json", "run.json")
-FORMAT = 1
+FORMAT = 2
 ASIDE = ".partial-"
 
 

@@ -77,20 +77,21 @@ class Checkpoints:
         if not (in_main and self.alone):
             yield
             return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.getsignal(each) or signal.SIG_DFL for each in numbers}
 
         def ask(number, frame):
             self.asked = number
             for each, handler in before.items():
                 signal.signal(each, handler)
 
-        for number in before:
-            signal.signal(number, ask)
+        for each in numbers:
+            signal.signal(each, ask)
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def stop_if_asked(self):
         """Raises KeyboardInterrupt after Ctrl-C, SystemExit(143) after SIGTERM."""

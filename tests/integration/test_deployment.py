@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -130,6 +131,22 @@ def test_a_bad_input_is_one_clear_error(work, bare_python, tmp_path):
         done = run(bare_python, "classify.py", work / "out/classifier.onnx", tmp_path / name)
         refused(done, message)
         assert name in done.stderr
+
+
+def test_a_graph_that_can_be_read_and_not_run_is_refused(work, bare_python, tmp_path):
+    """Found by benchmarks/fuzz.py: a shape within the graph that no longer fits."""
+    model = onnx.load(work / "out/classifier.onnx")
+    constants = {constant.name: constant for constant in model.graph.initializer}
+    shape = next(
+        constants[node.input[1]]
+        for node in model.graph.node
+        if node.op_type == "Reshape" and node.input[1] in constants
+    )
+    wrong = np.full_like(onnx.numpy_helper.to_array(shape), 7)
+    shape.CopyFrom(onnx.numpy_helper.from_array(wrong, shape.name))
+    onnx.save(model, tmp_path / "damaged.onnx")
+    done = run(bare_python, "classify.py", tmp_path / "damaged.onnx", work / "rows.npy")
+    refused(done, "damaged.onnx: ")
 
 
 def test_a_file_that_is_not_our_classifier_is_refused(work, bare_python, tmp_path):
