@@ -11,10 +11,13 @@ images a second of each, and as a ratio to one replica.
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from multi_worker import local_cluster
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -63,26 +66,17 @@ def measure(kind, epochs):
 
 def run(kind, epochs):
     """Images a second as the first of its processes measured them."""
-    workers = WORKERS[kind]
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(workers)]
-    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    processes = []
-    for index in range(workers):
-        task = {"type": "worker", "index": index}
-        cluster = {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
-        environment = {**os.environ, **(cluster if "worker" in kind else {})}
-        command = [sys.executable, __file__, "--kind", kind, "--epochs", str(epochs)]
-        processes.append(
-            subprocess.Popen(
-                command,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
+    command = [sys.executable, __file__, "--kind", kind, "--epochs", str(epochs)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **({"TF_CONFIG": config} if "worker" in kind else {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
+        for config in local_cluster(WORKERS[kind])
+    ]
     outputs = [process.communicate()[0] for process in processes]
     return json.loads(outputs[0].splitlines()[-1])["images_a_second"]
 

@@ -59,21 +59,20 @@ def work(arguments):
         print(f"history and model are in {arguments.out}")
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
+def local_cluster(workers):
+    """The TF_CONFIG of each worker of a cluster on free ports of this machine, a list of JSON."""
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(workers)]
+    addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
         each.close()
-    return ports
+    tasks = [{"type": "worker", "index": index} for index in range(workers)]
+    return [json.dumps({"cluster": {"worker": addresses}, "task": task}) for task in tasks]
 
 
 def start_all(arguments):
     """Start the workers on this machine, and end with the first exit code that is not 0."""
-    addresses = [f"localhost:{port}" for port in free_ports(arguments.workers)]
     running = []
-    for index in range(arguments.workers):
-        task = {"type": "worker", "index": index}
-        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    for index, config in enumerate(local_cluster(arguments.workers)):
         print(f"worker {index}: TF_CONFIG='{config}'")
         environment = {**os.environ, "TF_CONFIG": config}
         running.append(subprocess.Popen([sys.executable, *sys.argv], env=environment))

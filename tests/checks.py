@@ -1,8 +1,27 @@
 """Small models, data and property checks that tests share."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 import keras_ccl as ccl
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_script(script, *arguments, python=sys.executable):
+    """A script of this project, run as a person runs it from its root: the finished process."""
+    return subprocess.run(
+        [str(python), script, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
 
 
 def tiny_networks(input_shape=(6,), num_classes=3, latent_dim=2, seed=0):

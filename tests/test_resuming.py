@@ -43,21 +43,25 @@ def finish(model, folder, callbacks=(), **options):
     )
 
 
+def assert_goes_on(cls, folder, stopping, **options):
+    """Stopped by a callback and resumed, a run ends as one that was not."""
+    whole, resumed = tiny(cls), tiny(cls)
+    expected = whole.fit_tasks(TASKS, **OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        finish(tiny(cls), folder, [stopping], **options)
+    history = finish(resumed, folder, **options)
+    assert history.to_json() == expected.to_json()
+    assert [len(record["val_accuracy"]) for record in history.epochs] == [4, 4, 4]
+    assert same_weights(weights_of(whole), weights_of(resumed))
+    assert float(resumed.optimizer.learning_rate) == float(whole.optimizer.learning_rate)
+
+
 @pytest.mark.parametrize(
     ("cls", "after"),
     [(ccl.CCLGM, 1), (ccl.CCLGM, 4), (ccl.CCLGM, 6), (ccl.CCLGM, 11), (ccl.EWC, 6)],
 )
 def test_a_stopped_run_ends_as_one_that_was_not(cls, after, tmp_path):
-    whole = tiny(cls)
-    expected = whole.fit_tasks(TASKS, **OPTIONS)
-    with pytest.raises(KeyboardInterrupt):
-        finish(tiny(cls), tmp_path, [Stop(after)])
-    resumed = tiny(cls)
-    history = finish(resumed, tmp_path)
-    assert history.to_json() == expected.to_json()
-    assert [len(record["val_accuracy"]) for record in history.epochs] == [4, 4, 4]
-    assert same_weights(weights_of(whole), weights_of(resumed))
-    assert float(resumed.optimizer.learning_rate) == float(whole.optimizer.learning_rate)
+    assert_goes_on(cls, tmp_path, Stop(after))
 
 
 def test_early_stopping_goes_on_where_it_was(tmp_path):
@@ -254,16 +258,9 @@ class Signal(keras.callbacks.Callback):
     [(ccl.CCLGM, 1), (ccl.CCLGM, 14), (ccl.CCLGM, 15), (ccl.CCLGM, 24), (ccl.EWC, 20)],
 )
 def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, tmp_path):
-    whole = tiny(cls)
-    expected = whole.fit_tasks(TASKS, **OPTIONS)
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        finish(tiny(cls), tmp_path, [Signal(after)], save_every=99)
+    assert_goes_on(cls, tmp_path, Signal(after), save_every=99)
     assert signal.getsignal(signal.SIGINT) is before
-    resumed = tiny(cls)
-    history = finish(resumed, tmp_path, save_every=99)
-    assert history.to_json() == expected.to_json()
-    assert same_weights(weights_of(whole), weights_of(resumed))
 
 
 def test_stopped_again_and_again_a_dataset_without_length_ends_the_same(tmp_path):

@@ -1,9 +1,8 @@
 """From a saved model to answers where there is no TensorFlow, through the two scripts."""
 
+import functools
 import json
-import os
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -11,21 +10,12 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from checks import run_script
 from PIL import Image
 
 import keras_ccl as ccl
 
-ROOT = Path(__file__).parents[2]
-
-
-def run(python, script, *arguments):
-    return subprocess.run(
-        [str(python), str(ROOT / "export" / script), *map(str, arguments)],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+EXPORT, CLASSIFY = "export/export_student.py", "export/classify.py"
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +29,7 @@ def work(tmp_path_factory):
     model.save(folder / "model.keras")
     np.savez(folder / "examples.npz", x=x, y=y)
     examples = ["--examples", folder / "examples.npz"]
-    done = run(
-        sys.executable, "export_student.py", folder / "model.keras", folder / "out", *examples
-    )
+    done = run_script(EXPORT, folder / "model.keras", folder / "out", *examples)
     assert done.returncode == 0, done.stderr
     accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
     assert "classifier.onnx" in done.stdout and f"accuracy {accuracy:.4f}" in done.stdout
@@ -54,8 +42,8 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bare_python(tmp_path_factory):
-    """A virtual environment with NumPy, Pillow and ONNX Runtime, and nothing of ours."""
+def classify(tmp_path_factory):
+    """classify.py in an environment with NumPy, Pillow and ONNX Runtime, and nothing of ours."""
     folder = tmp_path_factory.mktemp("bare")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -64,12 +52,12 @@ def bare_python(tmp_path_factory):
     for absent in ("tensorflow", "keras", "keras_ccl"):
         missing = subprocess.run([str(python), "-c", f"import {absent}"], capture_output=True)
         assert missing.returncode != 0
-    return python
+    return functools.partial(run_script, CLASSIFY, python=python)
 
 
-def test_without_tensorflow_the_answers_are_those_of_keras(work, bare_python):
+def test_without_tensorflow_the_answers_are_those_of_keras(work, classify):
     inputs = [work / "images", work / "rows.npy"]
-    done = run(bare_python, "classify.py", work / "out/classifier.onnx", *inputs, "--json")
+    done = classify(work / "out/classifier.onnx", *inputs, "--json")
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert [Path(a["input"]).name for a in answers] == [
@@ -83,14 +71,14 @@ def test_without_tensorflow_the_answers_are_those_of_keras(work, bare_python):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert [a["label"] for a in answers] == [str(k) for k in expected.argmax(1)]
     assert all(np.isfinite(a["familiarity"]) for a in answers)
-    told = run(bare_python, "classify.py", work / "out/classifier.onnx", work / "images/0.png")
+    told = classify(work / "out/classifier.onnx", work / "images/0.png")
     assert f"0.png: {answers[0]['label']} " in told.stdout and "nats" in told.stdout
 
 
 def test_noise_is_less_familiar_than_a_digit(work, tmp_path):
     np.save(tmp_path / "noise.npy", np.random.default_rng(0).uniform(size=(28, 28, 1)))
     inputs = [work / "images/0.png", tmp_path / "noise.npy"]
-    done = run(sys.executable, "classify.py", work / "out/classifier.onnx", *inputs, "--json")
+    done = run_script(CLASSIFY, work / "out/classifier.onnx", *inputs, "--json")
     digit, noise = (answer["familiarity"] for answer in json.loads(done.stdout))
     assert digit > noise + 100
 
@@ -126,14 +114,14 @@ def refused(done, message):
     assert not done.stdout
 
 
-def test_a_bad_input_is_one_clear_error(work, bare_python, tmp_path):
+def test_a_bad_input_is_one_clear_error(work, classify, tmp_path):
     for name, message in bad_inputs(tmp_path).items():
-        done = run(bare_python, "classify.py", work / "out/classifier.onnx", tmp_path / name)
+        done = classify(work / "out/classifier.onnx", tmp_path / name)
         refused(done, message)
         assert name in done.stderr
 
 
-def test_a_graph_that_can_be_read_and_not_run_is_refused(work, bare_python, tmp_path):
+def test_a_graph_that_can_be_read_and_not_run_is_refused(work, classify, tmp_path):
     """Found by benchmarks/fuzz.py: a shape within the graph that no longer fits."""
     model = onnx.load(work / "out/classifier.onnx")
     constants = {constant.name: constant for constant in model.graph.initializer}
@@ -145,17 +133,17 @@ def test_a_graph_that_can_be_read_and_not_run_is_refused(work, bare_python, tmp_
     wrong = np.full_like(onnx.numpy_helper.to_array(shape), 7)
     shape.CopyFrom(onnx.numpy_helper.from_array(wrong, shape.name))
     onnx.save(model, tmp_path / "damaged.onnx")
-    done = run(bare_python, "classify.py", tmp_path / "damaged.onnx", work / "rows.npy")
+    done = classify(tmp_path / "damaged.onnx", work / "rows.npy")
     refused(done, "damaged.onnx: ")
 
 
-def test_a_file_that_is_not_our_classifier_is_refused(work, bare_python, tmp_path):
+def test_a_file_that_is_not_our_classifier_is_refused(work, classify, tmp_path):
     (tmp_path / "corrupt.onnx").write_bytes(b"no model")
     for path, message in (
         (tmp_path / "corrupt.onnx", "not a readable ONNX file"),
         (work / "out/decoder.onnx", "expected a classifier exported by keras_ccl"),
     ):
-        refused(run(bare_python, "classify.py", path, work / "images"), message)
+        refused(classify(path, work / "images"), message)
 
 
 def test_a_model_that_cannot_be_exported_is_refused(work, tmp_path):
@@ -167,8 +155,8 @@ def test_a_model_that_cannot_be_exported_is_refused(work, tmp_path):
         ("corrupt.keras", "corrupt.keras"),
         ("missing.keras", "missing.keras"),
     ):
-        done = run(sys.executable, "export_student.py", tmp_path / name, tmp_path / "out")
+        done = run_script(EXPORT, tmp_path / name, tmp_path / "out")
         refused(done, message)
     assert not (tmp_path / "out").exists()
-    done = run(sys.executable, "export_student.py", work / "model.keras", work / "out")
+    done = run_script(EXPORT, work / "model.keras", work / "out")
     refused(done, "not empty")

@@ -1,29 +1,13 @@
 """The examples run as a person runs them, in a tiny setting."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from checks import run_script
 
 import keras_ccl as ccl
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +20,7 @@ def run(*arguments):
 )
 def test_an_example_ends_in_table_figure_history_and_model(example, first, second, tmp_path):
     options = ["--tasks", 2, "--epochs", 1, "--seed", 3, "--out", tmp_path]
-    done = run(f"examples/{example}.py", *options)
+    done = run_script(f"examples/{example}.py", *options)
     assert done.returncode == 0, done.stderr
     assert first in done.stdout and second in done.stdout and "average accuracy" in done.stdout
     history = json.loads((tmp_path / "history.json").read_text())
@@ -56,7 +40,7 @@ def test_an_example_ends_in_table_figure_history_and_model(example, first, secon
 def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path):
     """vae-cl forgets, EWC less, CCL-GM far less, joint training not at all."""
     options = ["--tasks", 3, "--epochs", 3, "--method", "all", "--seeds", 5, "--out", tmp_path]
-    done = run("examples/permuted_mnist.py", *options)
+    done = run_script("examples/permuted_mnist.py", *options)
     assert done.returncode == 0, done.stderr
     found = {}
     for method in ("ccl-gm", "ccl-gm-paper", "vae-cl", "ewc", "joint"):
@@ -72,7 +56,7 @@ def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path):
 
 def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path):
     options = ["--trials", 1, "--tasks", 1, "--epochs", 1, "--dense-only", "--out", tmp_path]
-    done = run("examples/sweep.py", *options)
+    done = run_script("examples/sweep.py", *options)
     assert done.returncode == 0, done.stderr
     code = done.stdout[done.stdout.index("ccl.CCLGM(") :]
     assert isinstance(eval(code, {"ccl": ccl}), ccl.CCLGM)
@@ -80,7 +64,7 @@ def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path):
 
 def test_a_missing_dataset_is_told_before_anything_is_written(tmp_path):
     out = tmp_path / "out"
-    done = run("examples/permuted_mnist.py", "--full", "--data-dir", tmp_path, "--out", out)
+    done = run_script("examples/permuted_mnist.py", "--full", "--data-dir", tmp_path, "--out", out)
     assert done.returncode != 0
     assert "FileNotFoundError" in done.stderr and "embedded" in done.stderr
     assert not out.exists()

@@ -1,44 +1,31 @@
 """Two real processes on loopback train one model; one of them is lost, and the run goes on."""
 
-import json
 import os
-import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checks import ROOT, run_script
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "examples"))
+from multi_worker import local_cluster
+
 WORKER = ROOT / "tests" / "worker.py"
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def run(folder, checkpoints, *options, workers=2):
     """Finished processes; weights are in folder/0.npz, 1.npz. One worker has two replicas."""
-    addresses = [f"localhost:{port}" for port in free_ports(workers)]
-    processes = []
-    for index in range(workers):
-        task = {"type": "worker", "index": index}
-        cluster = {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
-        command = [sys.executable, str(WORKER), str(folder / f"{index}.npz"), str(checkpoints)]
-        processes.append(
-            subprocess.Popen(
-                [*command, *options],
-                env={**os.environ, **(cluster if workers > 1 else {})},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, WORKER, folder / f"{index}.npz", checkpoints, *options],
+            env={**os.environ, **({"TF_CONFIG": config} if workers > 1 else {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        for index, config in enumerate(local_cluster(workers))
+    ]
     return [(process.communicate(timeout=300)[0], process.returncode) for process in processes]
 
 
@@ -75,15 +62,8 @@ def test_a_lost_worker_is_named_and_the_run_goes_on(together, tmp_path):
 
 
 def test_the_example_runs_two_workers(tmp_path):
-    command = [sys.executable, "examples/multi_worker.py", "--tasks", "1", "--epochs", "1"]
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    options = ["--tasks", 1, "--epochs", 1, "--out", tmp_path]
+    done = run_script("examples/multi_worker.py", *options)
     assert done.returncode == 0, done.stderr
     assert "On several machines" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {"history.json", "model.keras"}
