@@ -58,6 +58,9 @@ def parser(name, description, *, tasks, epochs, full_epochs):
         help="joint: all tasks at once, the upper bound, not continual; all: side by side",
     )
     options.add_argument("--architecture", choices=ccl.networks.ARCHITECTURES, default="dense")
+    options.add_argument(
+        "--classification-weight", type=float, help="of every method; default: each its own"
+    )
     options.add_argument("--seed", type=int, default=0, help="of the stream, weights and noise")
     options.add_argument("--seeds", type=int, nargs="+", help="with --method all: several")
     options.add_argument("--full", action="store_true", help="all of the data, through TFDS")
@@ -108,6 +111,8 @@ def learn(stream, method, seed, arguments, callbacks=()):
     """One method on one stream: the model and its `TaskHistory`."""
     epochs = epochs_of(arguments)
     options = {"architecture": arguments.architecture, "seed": seed}
+    if arguments.classification_weight is not None:
+        options["classification_weight"] = arguments.classification_weight
     if method == "joint":
         make = lambda: ccl.JointVAE((28, 28, 1), 10, prior="mixture", **options)  # noqa: E731
         return ccl.fit_jointly(make, stream, epochs=epochs)

@@ -32,11 +32,18 @@ def share_of_rows(rows):
     Args:
         rows: how many this replica holds, an integer tensor.
     """
-    context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
+    if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
         return tf.constant(1.0)
     rows = tf.cast(rows, tf.float32)
-    return rows / context.all_reduce(tf.distribute.ReduceOp.SUM, rows)
+    return rows / over_replicas(rows)
+
+
+def over_replicas(value):
+    """The sum of a tensor over all replicas: the tensor itself where there is one."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
 def by_worker(logs):

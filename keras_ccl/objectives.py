@@ -4,6 +4,7 @@ Every term is a loss: what is minimised, in nats, one value a row. The mean over
 `weighted_mean` and nowhere else; `total` adds the means with the weights of the method.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from keras_ccl.divergences import information_gain, kl_divergence
@@ -41,6 +42,20 @@ def classification_at_mean(classification, *, y, p_y_at_mean, share):
         [B], nats.
     """
     return (1 - share) * classification - share * p_y_at_mean.log_prob(y)
+
+
+def novelty(p_y, classes):
+    """-log p(y in C|z): how far a row is from being taken for one of the classes C at all.
+
+    Args:
+        p_y: p(y|z), batch shape [B] over K; classes: [K], 1 for the classes of C, else 0.
+
+    Returns:
+        [B], nats. With log p(y|y in C, z) it makes up log p(y|z), for y in C.
+    """
+    logits = p_y.logits_parameter()
+    within = tf.where(classes > 0, logits, -np.inf)
+    return tf.reduce_logsumexp(logits, 1) - tf.reduce_logsumexp(within, 1)
 
 
 def continual_terms(*, q_student, q_teacher, z, information):

@@ -79,6 +79,19 @@ def mixed(x, y, generate, tasks_seen):
     return _join(x[:kept], y[:kept], generate(generated), weight)
 
 
+def inputs(p_x, kind, seed):
+    """x~ of rows that a model generates, or reconstructs.
+
+    Args:
+        p_x: p(x|z), batch shape [n]; kind: a `"sample"` of it, or its `"mean"`; seed: a stateless
+            seed, [2] int32.
+
+    Returns:
+        [n, ...].
+    """
+    return p_x.sample(seed=seed) if kind == "sample" else p_x.mean()
+
+
 def labels(logits_of_z, logits_of_x, kind, temperature):
     """y~ of generated rows, as probabilities.
 

@@ -50,6 +50,21 @@ def test_two_replicas_learn_what_one_learns(cls, strategy):
             np.testing.assert_allclose(values, other[name], rtol=1e-4, atol=1e-6)
 
 
+def test_replicas_know_the_classes_of_all(strategy):
+    """Class-incremental, the replicas meeting other classes: they learn what one learns."""
+    x, y = rows(16, num_classes=4)
+    tasks = [(x, y % 2), (x, 2 + np.arange(16) % 8 // 4)]  # a class a replica in each batch of 8
+    one, made = still(ccl.CCLGM), {"num_classes": 4, "prior": "normal", "replay_inputs": "mean"}
+    expected = tiny(one, **made)
+    expected.fit_tasks([tf.data.Dataset.from_tensor_slices(t) for t in tasks], **OPTIONS)
+    with strategy.scope():
+        two = tiny(one, **made)
+    two.fit_tasks([tf.data.Dataset.from_tensor_slices(t) for t in tasks], **OPTIONS)
+    np.testing.assert_array_equal(two.task_classes.numpy(), [0, 0, 1, 1])
+    for first, second in zip(weights_of(expected), weights_of(two), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [1, 3])
 def test_batches_smaller_than_the_replicas_are_learnt(size, strategy):
     with strategy.scope():

@@ -125,6 +125,7 @@ def test_datasets_of_another_structure(dataset, message):
         ({"distillation_weight": -1.0}, "distillation_weight: expected a finite number >= 0"),
         ({"classification_weight": np.nan}, "classification_weight: expected a finite number"),
         ({"classification_at_mean": 1.1}, r"expected a share in \[0, 1\]; received 1.1"),
+        ({"novelty_at_reconstruction": 2}, r"expected a share in \[0, 1\]; received 2"),
         ({"temperature": 0}, "temperature: expected a finite number > 0; received 0"),
         ({"latent_dim": 2.5}, "latent_dim: expected a finite integer > 0; received 2.5"),
     ],

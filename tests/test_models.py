@@ -145,6 +145,44 @@ def test_a_sampled_input_comes_from_the_same_p_of_x(taught):
     np.testing.assert_allclose(sample.q.mean(), taught.encode(sample.x).mean(), rtol=1e-4)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_novelty_is_judged_on_the_reconstruction(share):
+    """By hand, at the posterior mean alone, with x~ the mean of p(x|z)."""
+    model = tiny(
+        novelty_at_reconstruction=share, classification_at_mean=1.0, replay_inputs="mean"
+    )
+    model.fit_tasks([(X, Y % 2)], epochs=1, verbose=0)
+    model.make_train_function()
+    new = np.full(30, 2)
+    batch = model.training_rows(tf.constant(X), tf.one_hot(new, 3))
+    model.task_classes.assign([0, 0, 0])
+    found = model.infer(batch.x, (1, 2))
+    term = model.joint_terms(batch, found)["classification"]
+    np.testing.assert_array_equal(model.task_classes.numpy(), [0, 0, share > 0])
+    on_row, on_its_reconstruction = (
+        -np.log(model.predict(x, verbose=0)[:, 2]) for x in (X, found.p_x.mean()[:30].numpy())
+    )
+    expected = (1 - share) * on_row + share * on_its_reconstruction  # one class: all is novelty
+    np.testing.assert_allclose(term[:30], expected, rtol=1e-4)
+    old = -(batch.y[30:] * np.log(model.predict(batch.x[30:].numpy(), verbose=0))).numpy().sum(1)
+    np.testing.assert_allclose(term[30:], old, rtol=1e-4)
+
+
+def test_where_a_task_has_every_class_the_share_of_novelty_changes_nothing(taught):
+    taught.make_train_function()
+    batch = taught.training_rows(tf.constant(X), tf.one_hot(Y, 3))
+    found = taught.infer(batch.x, (1, 2))
+    terms = taught.joint_terms(batch, found)
+    for name, expected in ccl.JointVAE.joint_terms(taught, batch, found).items():
+        np.testing.assert_array_equal(terms[name], expected)
+
+
+def test_the_classes_of_a_task_are_those_met_in_it():
+    model = tiny()
+    model.fit_tasks([(X, Y), (X[Y > 0], Y[Y > 0])], epochs=1, batch_size=2, verbose=0)
+    np.testing.assert_array_equal(model.task_classes.numpy(), [0, 1, 1])
+
+
 def test_two_steps_draw_different_generated_rows(taught):
     taught.make_train_function()
     first, second = (taught.training_rows(tf.constant(X), tf.one_hot(Y, 3)).x for _ in range(2))
@@ -160,7 +198,7 @@ def test_the_paper_preset_is_the_printed_bound():
         "distillation": 1.0,
     }
     assert (model.prior, model.replay) == ("normal", "mixed")
-    assert model.classification_at_mean == 0
+    assert model.classification_at_mean == model.novelty_at_reconstruction == 0
     assert (model.replay_inputs, model.replay_labels) == ("mean", "hard")
     assert ccl.CCLGM.paper((6,), 3, replay_labels="soft").replay_labels == "soft"
 

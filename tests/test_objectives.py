@@ -54,6 +54,15 @@ def test_a_share_of_the_classification_is_taken_at_the_posterior_mean(share):
     np.testing.assert_allclose(term, expected, rtol=1e-4)
 
 
+def test_novelty_and_the_label_within_the_classes_make_up_the_label_by_hand():
+    p_y = label(tf.math.log([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]]))
+    novelty = objectives.novelty(p_y, tf.constant([0.0, 1.0, 1.0]))
+    np.testing.assert_allclose(novelty, [-np.log(0.9), -np.log(0.5)], rtol=1e-5)
+    within = -np.log([0.2 / 0.9, 0.25 / 0.5])
+    np.testing.assert_allclose(novelty + within, -p_y.log_prob([[0.0, 1, 0], [0, 0, 1]]), rtol=1e-5)
+    np.testing.assert_allclose(objectives.novelty(p_y, tf.ones(3)), [0, 0], atol=1e-6)
+
+
 def test_distillation_is_zero_when_student_equals_teacher_and_not_otherwise():
     q = posterior(tf.random.normal([4, 6], seed=1))
     other = posterior(tf.random.normal([4, 6], seed=2))

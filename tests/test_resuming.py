@@ -14,7 +14,8 @@ from checks import rows, same_weights, tiny, weights_of
 import keras_ccl as ccl
 from keras_ccl import checkpoints, states
 
-TASKS = [ccl.Task(rows(60, seed=k), test=rows(20, seed=k)) for k in range(3)]
+TASKS = [ccl.Task(rows(60, seed=k), test=rows(20, seed=k)) for k in range(2)]
+TASKS.append(ccl.Task((TASKS[0].train[0], TASKS[0].train[1] % 2), test=rows(20)))  # two classes
 OPTIONS = {"epochs": 4, "batch_size": 16, "verbose": 0, "validation_split": 0.2}
 
 

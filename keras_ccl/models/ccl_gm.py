@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import networks, objectives
+from keras_ccl import distribution, networks, objectives, replay
 from keras_ccl.batches import MEASURING_BATCH
-from keras_ccl.inputs import check_choice, check_positive
+from keras_ccl.inputs import check_choice, check_positive, check_share
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.joint_vae import MEASURED_ROWS, JointVAE
 from keras_ccl.replay import INPUTS, LABELS, REPLAYS
@@ -32,6 +32,11 @@ class CCLGM(JointVAE):
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
             its p(y|z); `"reencoded"`: its p(y|x~), x~ encoded again.
         temperature: divides the logits of soft y~.
+        novelty_at_reconstruction: with C the classes of the current task, log p(y|x) of a current
+            row is log p(y in C|x) + log p(y|y in C, x). This share of the first is taken at the
+            student's own reconstruction of the row, which looks as generated rows do: on the row
+            itself, being real gives the classes of C away. Without effect where every class is in
+            C (paper: 0).
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~), the regulariser that the paper names L_I and leaves
             open (`divergences.information_gain`); > 0 penalises, < 0 rewards; at 0 (reference code)
@@ -48,6 +53,7 @@ class CCLGM(JointVAE):
         "replay_inputs",
         "replay_labels",
         "temperature",
+        "novelty_at_reconstruction",
         "distillation_weight",
         "information_weight",
     )
@@ -62,6 +68,7 @@ class CCLGM(JointVAE):
         replay_inputs="sample",
         replay_labels="reencoded",
         temperature=1.0,
+        novelty_at_reconstruction=0.9,
         distillation_weight=1.0,
         information_weight=0.0,
         **kwargs,
@@ -70,6 +77,7 @@ class CCLGM(JointVAE):
         check_choice("replay_inputs", replay_inputs, INPUTS)
         check_choice("replay_labels", replay_labels, LABELS)
         check_positive("temperature", temperature)
+        check_share("novelty_at_reconstruction", novelty_at_reconstruction, or_one=True)
         check_positive("distillation_weight", distillation_weight, or_zero=True)
         check_positive("information_weight", abs(information_weight), or_zero=True)
         self.distillation_weight = distillation_weight  # the metrics made next are those of
@@ -79,6 +87,15 @@ class CCLGM(JointVAE):
         self.replay_inputs = replay_inputs
         self.replay_labels = replay_labels
         self.temperature = temperature
+        self.novelty_at_reconstruction = novelty_at_reconstruction
+        self.task_classes = self.add_weight(
+            name="task_classes",
+            shape=(num_classes,),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            aggregation="only_first_replica",  # all replicas know the classes of all
+        )
         self.teacher = self._new_teacher()
         self._replaying = False
 
@@ -96,6 +113,7 @@ class CCLGM(JointVAE):
             "replay_labels": "hard",
             "classification_weight": 1.0,
             "classification_at_mean": 0.0,
+            "novelty_at_reconstruction": 0.0,
             "distillation_weight": 1.0,
             "information_weight": 0.0,
         }
@@ -112,6 +130,17 @@ class CCLGM(JointVAE):
         if not self._replaying:
             return super().training_rows(x, y)
         return REPLAYS[self.replay](x, y, self._generate_rows, self.tasks_seen)
+
+    def joint_terms(self, rows, found, training=False):
+        """The terms of the joint bound, each [N] nats; of current rows that stand beside generated
+        ones, as `novelty_at_reconstruction` says.
+        """
+        terms = super().joint_terms(rows, found, training)
+        if rows.q_teacher is None or not self.novelty_at_reconstruction:
+            return terms
+        current, old = tf.split(terms["classification"], [rows.current, -1])
+        moved = current + self._novelty_moved(rows, found, training)
+        return {**terms, "classification": tf.concat([moved, old], 0)}
 
     def mean_terms(self, rows, found):
         """The terms of eq. 5; those on generated rows are 0 while there is no teacher."""
@@ -142,6 +171,11 @@ class CCLGM(JointVAE):
         old = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(batch_size)
         return held_out.concatenate(old)
 
+    def begin_task(self, task):
+        """Forget the classes of the last task: those of this one are met as it is learnt."""
+        super().begin_task(task)
+        self.task_classes.assign(tf.zeros_like(self.task_classes))
+
     def end_task(self, task):
         """Refit p(z), count the task, and let the student become the teacher."""
         super().end_task(task)
@@ -158,6 +192,32 @@ class CCLGM(JointVAE):
         old_z = self.sample_posteriors(x)
         weights = np.repeat([1 / (seen + 1), seen / (seen + 1)], len(z)) / len(z)
         return np.concatenate([z, old_z]), np.concatenate([y, old_y]), weights
+
+    def _novelty_moved(self, rows, found, training):
+        """What a share of novelty at the reconstruction, not at the row, adds: [current] nats."""
+        classes, seed = self._classes_of_task(rows.y[: rows.current]), self.next_seed()
+
+        def at(q, p_y):
+            share = self.classification_at_mean
+            sampled = objectives.novelty(p_y, classes)
+            p_y_at_mean = self.classify(q.mean(), training)
+            return (1 - share) * sampled + share * objectives.novelty(p_y_at_mean, classes)
+
+        def moved():
+            of_pixels, of_z = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+            q, p_x, p_y = (part[: rows.current] for part in (found.q, found.p_x, found.p_y))
+            x = tf.stop_gradient(replay.inputs(p_x, self.replay_inputs, of_pixels))
+            again = self.infer(x, of_z, training)
+            return self.novelty_at_reconstruction * (at(again.q, again.p_y) - at(q, p_y))
+
+        nothing = lambda: tf.zeros([rows.current])  # noqa: E731
+        return tf.cond(tf.reduce_all(classes > 0), nothing, moved)
+
+    def _classes_of_task(self, y):
+        """1 for the classes of the current task met so far, these labels [B, K] among them: [K]."""
+        met = distribution.over_replicas(tf.reduce_sum(y, 0))
+        self.task_classes.assign(tf.maximum(self.task_classes, tf.sign(met)))
+        return tf.identity(self.task_classes.value)
 
     def _old_rows(self, n):
         """At most `MEASURED_ROWS` of n generated rows: x [n, ...] and labels [n]."""

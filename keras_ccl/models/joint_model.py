@@ -156,8 +156,7 @@ class JointModel(keras.Model):
         """
         of_z, of_pixels = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         z = self.p_z.sample(rows, of_z)
-        p_x = self.decode(z)
-        x = p_x.sample(seed=of_pixels) if inputs == "sample" else p_x.mean()
+        x = replay.inputs(self.decode(z), inputs, of_pixels)
         q = self.encode(x)
         of_z, of_x = (self.classify(at).logits_parameter() for at in (z, q.mean()))
         return replay.Generated(z, x, replay.labels(of_z, of_x, labels, temperature), q)
