@@ -19,7 +19,8 @@ import keras_ccl as ccl
     ],
 )
 def test_an_example_ends_in_table_figure_history_and_model(example, first, second, tmp_path):
-    options = ["--tasks", 2, "--epochs", 1, "--seed", 3, "--out", tmp_path]
+    options = ["--tasks", 2, "--epochs", 1, "--seed", 3, "--classification-weight", 200]
+    options += ["--out", tmp_path]
     done = run_script(f"examples/{example}.py", *options)
     assert done.returncode == 0, done.stderr
     assert first in done.stdout and second in done.stdout and "average accuracy" in done.stdout
@@ -29,6 +30,7 @@ def test_an_example_ends_in_table_figure_history_and_model(example, first, secon
     assert history["accuracy"][0][1] is None and history["negative_elbo"][0][1] is None
     assert history["average_accuracy"] == pytest.approx([accuracy[0, 0], accuracy[1].mean()])
     assert history["seed"] == 3 and history["options"]["epochs"] == [1, 1]
+    assert history["options"]["classification_weight"] == 200
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(model, ccl.CCLGM) and int(model.tasks_seen) == 2
