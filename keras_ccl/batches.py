@@ -11,6 +11,9 @@ from keras_ccl.inputs import DataSpec, check_rows, check_shape
 MEASURING_BATCH = 1000
 """Rows a batch where nothing is learnt."""
 
+PREFETCHED = 4
+"""Batches of arrays made ready ahead of the step that takes them."""
+
 
 class ArraySplit:
     """Rows in memory, checked on entry.
@@ -80,7 +83,7 @@ class ArraySplit:
     def _gather(self, indices):
         x, y = tf.constant(self.x), tf.constant(self.y)
         picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
-        return split_by_rows(picked.prefetch(tf.data.AUTOTUNE))
+        return split_by_rows(untuned(picked.prefetch(PREFETCHED)))
 
 
 class DatasetSplit:
@@ -176,6 +179,17 @@ class DatasetSplit:
             y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
         x = tf.ensure_shape(tf.cast(x, tf.float32), (None, *self.spec.input_shape))
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
+
+
+def untuned(dataset):
+    """The dataset without tf.data's tuning thread, for a pipeline that leaves nothing to tune.
+
+    The thread sleeps twice as long each time, and an iterator that ends may wait until it wakes:
+    up to as long again as the iterator was in use (benchmarks/pipeline.py).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def told(error):
