@@ -83,7 +83,7 @@ def conv_encoder(input_shape, latent_dim, *, filters=(32, 64, 128), seed=None):
     return keras.Model(x, parameters, name="encoder")
 
 
-def conv_decoder(input_shape, latent_dim, *, filters=(128, 64, 32), seed=None):
+def conv_decoder(input_shape, latent_dim, *, filters=(64, 32, 16), seed=None):
     """Gated transposed convolutions, each doubling height and width, cropped to the input's size.
 
     Raises:
