@@ -1,7 +1,7 @@
 """How close one training step is to the arithmetic in it.
 
     pip install -e ".[bench]"
-    python benchmarks/step.py [--units 400] [--quick]
+    python benchmarks/step.py [--units 400] [--precision mixed_bfloat16] [--quick]
 
 In one run, in turns, on 256 rows of the current task and 256 generated ones:
 
@@ -11,11 +11,15 @@ In one run, in turns, on 256 rows of the current task and 256 generated ones:
     joint_vae   `fit` of JointVAE on the current rows alone: no teacher, no generated rows
     pytorch     generative replay in plain PyTorch: the same sizes, rows and terms
 
+all in one precision: with mixed_bfloat16 the floor's products are bfloat16, ours follow Keras's
+policy, PyTorch runs under its autocast, and stands there once more in float32 (pytorch_float32).
+
 The last line is one JSON object: images a second of each (generated rows do not count), and the
 ratios with their spread over the rounds. Times depend on the machine; the ratios are the result.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import time
@@ -25,7 +29,9 @@ import numpy as np
 import tensorflow as tf
 
 import keras_ccl as ccl
+from keras_ccl.batches import as_split
 
+PRECISIONS = ("float32", "mixed_bfloat16")
 BATCH, LATENT, PIXELS, CLASSES, HIDDEN = 256, 100, 784, 10, 512
 
 
@@ -57,9 +63,13 @@ def products(units):
     return shapes
 
 
-def floor(units):
+def floor(units, dtype="float32"):
     """A function of a number of steps that runs nothing but the products."""
-    pairs = [(tf.random.normal([m, k]), tf.random.normal([k, n])) for m, k, n in products(units)]
+
+    def factor(*shape):
+        return tf.cast(tf.random.normal(shape), dtype)
+
+    pairs = [(factor(m, k), factor(k, n)) for m, k, n in products(units)]
 
     @tf.function
     def step(factors):
@@ -98,8 +108,8 @@ def fitted(cls, units):
     model = our_model(cls, units)
     x, y = data()
     model.fit_tasks([(x[:BATCH], y[:BATCH])], epochs=1, verbose=0)  # now there is a teacher
-    rows = tf.data.Dataset.from_tensor_slices((x.reshape(-1, 28, 28, 1), y)).batch(BATCH)
-    rows = rows.cache().repeat().prefetch(tf.data.AUTOTUNE)
+    split = as_split((x, y), model.data_spec, "train", batch_size=BATCH)
+    rows, _ = split.training(BATCH, seed=model.next_seed())  # what `fit_tasks` gives to `fit`
 
     def run(steps):
         model.fit(rows, steps_per_epoch=steps, epochs=1, verbose=0)
@@ -119,7 +129,7 @@ def bare(model, rows):
     return run
 
 
-def pytorch(units):
+def pytorch(units, *, bfloat16=False):
     """A function of a number of steps of generative replay in PyTorch."""
     import torch
     from torch import nn
@@ -175,9 +185,11 @@ def pytorch(units):
         optimizer.step()
 
     def run(steps):
+        cast = torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext()
         for k in range(steps):
             part = slice(k % 20 * BATCH, (k % 20 + 1) * BATCH)
-            step(x[part], y[part])
+            with cast:
+                step(x[part], y[part])
 
     return run
 
@@ -190,20 +202,25 @@ def spread(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, default=400, help="of both hidden layers")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=60, help="of each contender a round")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 10 steps")
     arguments = parser.parse_args()
     rounds, steps = (3, 10) if arguments.quick else (arguments.rounds, arguments.steps)
     keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy(arguments.precision)
+    bfloat16 = arguments.precision == "mixed_bfloat16"
     model, rows, fit = fitted(ccl.CCLGM, arguments.units)
     contenders = {
-        "floor": floor(arguments.units),
+        "floor": floor(arguments.units, "bfloat16" if bfloat16 else "float32"),
         "bare": bare(model, rows),
         "fit": fit,
         "joint_vae": fitted(ccl.JointVAE, arguments.units)[2],
-        "pytorch": pytorch(arguments.units),
+        "pytorch": pytorch(arguments.units, bfloat16=bfloat16),
     }
+    if bfloat16:
+        contenders["pytorch_float32"] = pytorch(arguments.units)
     seconds = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, run in contenders.items():
@@ -216,10 +233,13 @@ def main():
         "fit_to_floor": seconds["fit"] / seconds["floor"],
         "fit_to_bare": seconds["fit"] / seconds["bare"],
         "fit_to_joint_vae": seconds["fit"] / seconds["joint_vae"],
-        "images_a_second_to_pytorch": seconds["pytorch"] / seconds["fit"],
     }
+    for name in ("pytorch", "pytorch_float32"):
+        if name in seconds:
+            ratios[f"images_a_second_to_{name}"] = seconds[name] / seconds["fit"]
     found = {
         "units": arguments.units,
+        "precision": arguments.precision,
         "rounds": rounds,
         "images_a_second": {k: round(BATCH / float(np.median(v))) for k, v in seconds.items()},
         "ratios": {name: spread(values) for name, values in ratios.items()},
