@@ -75,3 +75,12 @@ def test_some_rows_are_distinct_rows_of_the_split(as_dataset):
     known = {row.tobytes(): label for row, label in zip(x, y, strict=True)}
     assert len({row.tobytes() for row in some}) == len(some) == 10
     assert [known[row.tobytes()] for row in some] == labels.tolist()
+
+
+def test_batches_of_arrays_do_not_wait_for_a_tuning_thread_and_those_of_datasets_may_be_tuned():
+    arrays = as_split(rows(20), SPEC, "here", batch_size=4)
+    dataset = tf.data.Dataset.from_tensor_slices(rows(20)).batch(4)
+    theirs = as_split(dataset, SPEC, "here", batch_size=4)
+    for batches in (arrays.batches(4), arrays.training(4, seed=tf.constant([0, 0]))[0]):
+        assert batches.options().autotune.enabled is False
+    assert theirs.batches(4).options().autotune.enabled is not False

@@ -64,6 +64,15 @@ def test_with_weight_0_it_is_vae_cl_bit_for_bit():
         assert same_weights(*(weights_of(getattr(model, part)) for model in models))
 
 
+@pytest.mark.parametrize(("architecture", "weight"), [("dense", 30.0), ("convolutional", 1.0)])
+def test_the_penalty_weighs_by_architecture_where_none_is_given(architecture, weight):
+    options = {"latent_dim": 2, "architecture": architecture}
+    model = ccl.EWC((4, 4, 1), 3, **options)
+    assert model.penalty_weight == model.term_weights()["penalty"] == weight
+    assert ccl.EWC.from_config(model.get_config()).penalty_weight == weight
+    assert ccl.EWC((4, 4, 1), 3, penalty_weight=0.0, **options).penalty_weight == 0.0
+
+
 def test_fisher_information_adds_up_over_tasks_and_the_anchor_is_the_latest_student():
     model = tiny(ccl.EWC)
     model.fit_tasks([rows(60, seed=1)], epochs=2, verbose=0)

@@ -1,6 +1,6 @@
 """One process of a small run: a worker where TF_CONFIG names a cluster, else two replicas.
 
-python tests/worker.py OUT CHECKPOINTS [epochs] [epoch to stop at]
+python tests/worker.py OUT CHECKPOINTS [epochs] [epoch to stop at] [method]
 """
 
 import json
@@ -32,7 +32,8 @@ class Die(keras.callbacks.Callback):
 
 def main():
     out, checkpoints, *rest = sys.argv[1:]
-    epochs, stop = (int(value) for value in [*rest, "3", "-1"][:2])
+    given = dict(zip(("epochs", "stop", "method"), rest, strict=False))
+    epochs, stop = int(given.get("epochs", 3)), int(given.get("stop", -1))
     tf.config.experimental.enable_op_determinism()
     if "TF_CONFIG" in os.environ:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -45,7 +46,7 @@ def main():
         strategy, index = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), 0
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = tiny(ccl.CCLGM)
+        model = tiny(getattr(ccl, given.get("method", "CCLGM")))
     callbacks = [Die(stop)] if index == 1 else []
     history = model.fit_tasks(
         TASKS,

@@ -9,6 +9,9 @@ from keras_ccl.fisher import diagonal_fisher
 from keras_ccl.inputs import check_positive
 from keras_ccl.models.joint_vae import JointVAE
 
+PENALTY_WEIGHTS = {"dense": 30.0, "convolutional": 1.0}
+"""The default `penalty_weight` by architecture: F is larger where weights are shared by pixels."""
+
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
 class EWC(JointVAE):
@@ -22,7 +25,8 @@ class EWC(JointVAE):
     Args:
         input_shape, num_classes: as in `JointModel`.
         penalty_weight: weight of the penalty; 0 is vae-cl. A small one favours accuracy, a large
-            one the negative ELBO (docs/experiments.md).
+            one the negative ELBO (docs/experiments.md). None: that of `PENALTY_WEIGHTS` for the
+            `architecture`.
         fisher_samples: rows of each task that its Fisher information is estimated on.
         **kwargs: the options of `JointVAE`.
     """
@@ -30,12 +34,15 @@ class EWC(JointVAE):
     option_names = (*JointVAE.option_names, "penalty_weight", "fisher_samples")
 
     def __init__(
-        self, input_shape, num_classes, *, penalty_weight=30.0, fisher_samples=2000, **kwargs
+        self, input_shape, num_classes, *, penalty_weight=None, fisher_samples=2000, **kwargs
     ):
-        check_positive("penalty_weight", penalty_weight, or_zero=True)
+        if penalty_weight is not None:
+            check_positive("penalty_weight", penalty_weight, or_zero=True)
         check_positive("fisher_samples", fisher_samples, integer=True)
         self.penalty_weight = penalty_weight  # the metrics made next are those of `term_weights`
         super().__init__(input_shape, num_classes, **kwargs)
+        if penalty_weight is None:
+            self.penalty_weight = PENALTY_WEIGHTS[self.architecture]
         self.fisher_samples = fisher_samples
         variables = self.trainable_variables
         self.fisher = [self._beside(v, f"fisher_{k}") for k, v in enumerate(variables)]

@@ -49,6 +49,18 @@ def test_both_workers_hold_the_weights_of_one_process_with_two_replicas(together
     assert_same(together[0], np.load(tmp_path / "0.npz"), 1e-5)
 
 
+def test_ewc_finds_the_same_fisher_information_on_both_workers_as_in_one_process(tmp_path):
+    options = ["2", "-1", "EWC"]
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        for output, code in run(folder, folder / "checkpoints", *options, workers=workers):
+            assert code == 0, output
+    first, second = (np.load(tmp_path / "2" / f"{index}.npz") for index in (0, 1))
+    assert_same(first, second, 0)
+    assert_same(first, np.load(tmp_path / "1" / "0.npz"), 1e-5)  # Fisher and anchors are weights
+
+
 def test_a_lost_worker_is_named_and_the_run_goes_on(together, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     (chief, code), (_, lost) = run(tmp_path, checkpoints, "3", "1")  # gone in task 2, epoch 2
