@@ -9,7 +9,7 @@ In one run, in turns, on 256 rows of the current task and 256 generated ones:
     bare        a loop that calls one traced `train_step` of ours, on the same data
     fit         our step inside Keras's `fit`, everything included
     joint_vae   `fit` of JointVAE on the current rows alone: no teacher, no generated rows
-    pytorch     generative replay in plain PyTorch: the same sizes, rows and terms
+    pytorch     generative replay in plain PyTorch: the same sizes, rows, terms and p(z)
 
 all in one precision: with mixed_bfloat16 the floor's products are bfloat16, ours follow Keras's
 policy, PyTorch runs under its autocast, and stands there once more in float32 (pytorch_float32).
@@ -129,8 +129,8 @@ def bare(model, rows):
     return run
 
 
-def pytorch(units, *, bfloat16=False):
-    """A function of a number of steps of generative replay in PyTorch."""
+def pytorch(units, p_z, *, bfloat16=False):
+    """A function of a number of steps of generative replay in PyTorch, z drawn from `p_z`."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -151,6 +151,13 @@ def pytorch(units, *, bfloat16=False):
     x, y = (torch.tensor(part) for part in data())
     x, y = x.reshape(-1, PIXELS), functional.one_hot(y.long(), CLASSES).float()
     weight = torch.full((2 * BATCH,), 0.5 / BATCH)
+    log_weights, means, trils = (torch.tensor(part) for part in p_z.gaussians())
+    shares = log_weights.softmax(0)
+
+    def draw():
+        component = torch.multinomial(shares, BATCH, replacement=True)
+        offset = trils[component] @ torch.randn(BATCH, LATENT, 1)
+        return means[component] + offset.squeeze(-1)
 
     def posterior(network, x):
         mean, raw = network["encoder"](x).chunk(2, -1)
@@ -165,7 +172,7 @@ def pytorch(units, *, bfloat16=False):
 
     def step(current, labels):
         with torch.no_grad():
-            pixels = teacher["decoder"](torch.randn(BATCH, LATENT)).sigmoid()
+            pixels = teacher["decoder"](draw()).sigmoid()
             generated = torch.bernoulli(pixels)
             mean_t, log_var_t = posterior(teacher, generated)
             soft = teacher["classifier"](mean_t).softmax(-1)
@@ -186,10 +193,10 @@ def pytorch(units, *, bfloat16=False):
 
     def run(steps):
         cast = torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext()
-        for k in range(steps):
-            part = slice(k % 20 * BATCH, (k % 20 + 1) * BATCH)
+        order = itertools.cycle(torch.randperm(len(x)).split(BATCH))
+        for rows in itertools.islice(order, steps):
             with cast:
-                step(x[part], y[part])
+                step(x[rows], y[rows])
 
     return run
 
@@ -217,10 +224,10 @@ def main():
         "bare": bare(model, rows),
         "fit": fit,
         "joint_vae": fitted(ccl.JointVAE, arguments.units)[2],
-        "pytorch": pytorch(arguments.units, bfloat16=bfloat16),
+        "pytorch": pytorch(arguments.units, model.p_z, bfloat16=bfloat16),
     }
     if bfloat16:
-        contenders["pytorch_float32"] = pytorch(arguments.units)
+        contenders["pytorch_float32"] = pytorch(arguments.units, model.p_z)
     seconds = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, run in contenders.items():
