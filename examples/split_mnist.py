@@ -14,7 +14,7 @@ import keras_ccl as ccl
 
 def main():
     about = __doc__.splitlines()[0]
-    options = running.parser("split_mnist", about, tasks=5, epochs=60, full_epochs=30)
+    options = running.parser("split_mnist", about, tasks=5, epochs=60, full_epochs=60)
     options.add_argument("--dataset", choices=ccl.datasets.CLASS_NAMES, default="mnist")
     arguments = options.parse_args()
     data = running.load(arguments.dataset, arguments)
