@@ -156,7 +156,7 @@ def pytorch(units, p_z, *, bfloat16=False):
 
     def draw():
         component = torch.multinomial(shares, BATCH, replacement=True)
-        offset = trils[component] @ torch.randn(BATCH, LATENT, 1)
+        offset = trils.index_select(0, component) @ torch.randn(BATCH, LATENT, 1)
         return means[component] + offset.squeeze(-1)
 
     def posterior(network, x):
@@ -196,7 +196,7 @@ def pytorch(units, p_z, *, bfloat16=False):
         order = itertools.cycle(torch.randperm(len(x)).split(BATCH))
         for rows in itertools.islice(order, steps):
             with cast:
-                step(x[rows], y[rows])
+                step(x.index_select(0, rows), y.index_select(0, rows))
 
     return run
 
