@@ -35,7 +35,7 @@ def main():
     model = ccl.JointVAE((28, 28, 1), 10, seed=0)
     split = as_split(ccl.datasets.load("mnist").train, model.data_spec, "train", batch_size=256)
     rows, _ = split.training(256, seed=tf.constant([0, 0]))
-    tuned = with_tuning(rows, True)  # as tf.data would by default
+    tuned = with_tuning(rows, enabled=True)  # as tf.data would by default
     model.compile(optimizer="adam")
     seconds(model, rows, 10)  # traces
     found = {}

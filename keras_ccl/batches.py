@@ -83,7 +83,7 @@ class ArraySplit:
     def _gather(self, indices):
         x, y = tf.constant(self.x), tf.constant(self.y)
         picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
-        return split_by_rows(with_tuning(picked.prefetch(PREFETCHED), False))
+        return split_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))
 
 
 class DatasetSplit:
@@ -181,7 +181,7 @@ class DatasetSplit:
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
 
 
-def with_tuning(dataset, enabled):
+def with_tuning(dataset, *, enabled):
     """The dataset with or without tf.data's tuning thread; without: where nothing is to be tuned.
 
     The thread sleeps twice as long each time, and an iterator that ends may wait until it wakes:

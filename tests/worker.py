@@ -1,11 +1,11 @@
 """One process of a small run: a worker where TF_CONFIG names a cluster, else two replicas.
 
-python tests/worker.py OUT CHECKPOINTS [epochs] [epoch to stop at] [method]
+python tests/worker.py OUT CHECKPOINTS [--epochs N] [--stop EPOCH] [--method CLASS]
 """
 
+import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 import keras
@@ -30,10 +30,18 @@ class Die(keras.callbacks.Callback):
             os._exit(9)
 
 
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("checkpoints")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--stop", type=int, help="epoch of task 2 at which worker 1 dies")
+    parser.add_argument("--method", default="CCLGM", help="a class of keras_ccl")
+    return parser.parse_args()
+
+
 def main():
-    out, checkpoints, *rest = sys.argv[1:]
-    given = dict(zip(("epochs", "stop", "method"), rest, strict=False))
-    epochs, stop = int(given.get("epochs", 3)), int(given.get("stop", -1))
+    arguments = parse()
     tf.config.experimental.enable_op_determinism()
     if "TF_CONFIG" in os.environ:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -46,20 +54,20 @@ def main():
         strategy, index = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), 0
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = tiny(getattr(ccl, given.get("method", "CCLGM")))
-    callbacks = [Die(stop)] if index == 1 else []
+        model = tiny(getattr(ccl, arguments.method))
+    callbacks = [Die(arguments.stop)] if index == 1 else []
     history = model.fit_tasks(
         TASKS,
-        epochs=epochs,
+        epochs=arguments.epochs,
         batch_size=8,
         validation_split=0.2,
-        checkpoint_dir=checkpoints,
+        checkpoint_dir=arguments.checkpoints,
         callbacks=callbacks,
         verbose=2,
     )
-    with Path(out).open("wb") as file:
+    with arguments.out.open("wb") as file:
         np.savez(file, *weights_of(model), accuracy=history.accuracy)
-    Path(f"{out}.json").write_text(history.to_json())
+    Path(f"{arguments.out}.json").write_text(history.to_json())
 
 
 if __name__ == "__main__":

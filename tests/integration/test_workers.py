@@ -29,48 +29,47 @@ def run(folder, checkpoints, *options, workers=2):
     return [(process.communicate(timeout=300)[0], process.returncode) for process in processes]
 
 
+def trained(folder, checkpoints, *options, workers=2):
+    """The weights that each process of a run ends with; all of them end well."""
+    for output, code in run(folder, checkpoints, *options, workers=workers):
+        assert code == 0, output
+    return [dict(np.load(folder / f"{index}.npz")) for index in range(workers)]
+
+
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
-    for output, code in run(folder, folder / "checkpoints"):
-        assert code == 0, output
-    return [np.load(folder / f"{index}.npz") for index in (0, 1)]
+    return trained(folder, folder / "checkpoints")
 
 
 def assert_same(first, second, tolerance):
-    for name in first.files:
+    for name in first:
         np.testing.assert_allclose(first[name], second[name], rtol=tolerance, atol=tolerance)
 
 
 def test_both_workers_hold_the_weights_of_one_process_with_two_replicas(together, tmp_path):
-    ((output, code),) = run(tmp_path, tmp_path / "checkpoints", workers=1)
-    assert code == 0, output
+    (alone,) = trained(tmp_path, tmp_path / "checkpoints", workers=1)
     assert_same(together[0], together[1], 0)
-    assert_same(together[0], np.load(tmp_path / "0.npz"), 1e-5)
+    assert_same(together[0], alone, 1e-5)
 
 
 def test_ewc_finds_the_same_fisher_information_on_both_workers_as_in_one_process(tmp_path):
-    options = ["2", "-1", "EWC"]
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        for output, code in run(folder, folder / "checkpoints", *options, workers=workers):
-            assert code == 0, output
-    first, second = (np.load(tmp_path / "2" / f"{index}.npz") for index in (0, 1))
+    options = ["--epochs", "2", "--method", "EWC"]
+    (alone,) = trained(tmp_path, tmp_path / "alone", *options, workers=1)
+    first, second = trained(tmp_path, tmp_path / "together", *options)
     assert_same(first, second, 0)
-    assert_same(first, np.load(tmp_path / "1" / "0.npz"), 1e-5)  # Fisher and anchors are weights
+    assert_same(first, alone, 1e-5)  # Fisher information and anchors are among the weights
 
 
 def test_a_lost_worker_is_named_and_the_run_goes_on(together, tmp_path):
     checkpoints = tmp_path / "checkpoints"
-    (chief, code), (_, lost) = run(tmp_path, checkpoints, "3", "1")  # gone in task 2, epoch 2
+    (chief, code), (_, lost) = run(tmp_path, checkpoints, "--stop", "1")  # gone in task 2, epoch 2
     assert lost == 9 and code != 0
     assert "RuntimeError: task 2: a worker of the cluster is gone" in chief
     saved = sorted(path.name for path in checkpoints.iterdir())
     assert saved == ["00000004", "00000005"]  # by the chief alone: one number an epoch or task
-    for output, code in run(tmp_path, checkpoints):
-        assert code == 0, output
-    assert_same(together[0], np.load(tmp_path / "0.npz"), 1e-5)
+    resumed, _ = trained(tmp_path, checkpoints)
+    assert_same(together[0], resumed, 1e-5)
 
 
 def test_the_example_runs_two_workers(tmp_path):
