@@ -126,10 +126,10 @@ class CheckpointReader:
     """`Checkpoints.restore`, what `fit_tasks` begins with; a damaged one is a warning."""
 
     def __init__(self, folder):
-        from keras_ccl import resuming
+        from keras_ccl.checkpointing import checkpoints
 
         self.folder, self.model = folder / "run", _tiny_model()
-        self.start = lambda: resuming.start(self.model, self.folder, keep_last=2, save_every=1)
+        self.start = lambda: checkpoints.start(self.model, self.folder, keep_last=2, save_every=1)
         self.model.fit_tasks(_tasks(), epochs=1, verbose=0)
         run = self.start()
         run.start_task(self.model)
@@ -169,7 +169,7 @@ class SubsetReader:
     def __init__(self, folder):
         import numpy as np
 
-        from keras_ccl import datasets
+        from keras_ccl.data import datasets
 
         self.path = folder / "mnist.npz"
         self.parse = lambda: datasets._read_subset("mnist", self.path)

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 import keras_ccl as ccl
-from keras_ccl.artefacts import open_onnx, open_saved_model
+from keras_ccl.export.formats import open_onnx, open_saved_model
 
 BATCHES = (1, 32, 1024)
 START_KERAS = """

@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_ccl as ccl
-from keras_ccl.batches import as_split
+from keras_ccl.data.splits import as_split
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 BATCH, LATENT, PIXELS, CLASSES, HIDDEN = 256, 100, 784, 10, 512

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import keras_ccl as ccl
-from keras_ccl.artefacts import FORMATS
-from keras_ccl.reading import arrays_of, one_error
+from keras_ccl.data.untrusted_files import as_value_error, read_npz
+from keras_ccl.export.formats import FORMATS
 
 
 def parse():
@@ -28,8 +28,8 @@ def read_examples(path):
     """x and y of an .npz file, or None."""
     if path is None:
         return None
-    with one_error(path, "an .npz file of arrays x and y"):
-        arrays = arrays_of(path.read_bytes())
+    with as_value_error(path, "an .npz file of arrays x and y"):
+        arrays = read_npz(path.read_bytes())
         if not {"x", "y"} <= set(arrays):
             raise ValueError(f"arrays {sorted(arrays)}")
     return arrays["x"], arrays["y"]

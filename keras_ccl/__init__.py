@@ -1,19 +1,40 @@
 """Continual classification for Keras: learn task after task, keep no data, do not forget."""
 
-from keras_ccl.backend import require_tensorflow
+import os
 
-require_tensorflow()
 
-from keras_ccl import datasets, metrics, networks, plotting, streams  # noqa: E402
-from keras_ccl.exporting import export_student  # noqa: E402
-from keras_ccl.history import TaskHistory  # noqa: E402
-from keras_ccl.joint_training import fit_jointly  # noqa: E402
-from keras_ccl.loading import load_model  # noqa: E402
-from keras_ccl.models.ccl_gm import CCLGM  # noqa: E402
-from keras_ccl.models.ewc import EWC  # noqa: E402
+def _require_tensorflow() -> None:
+    """Refuse any Keras backend but TensorFlow, before anything heavy is imported.
+
+    Raises:
+        ImportError: if `KERAS_BACKEND`, or Keras's own configuration file, names another backend.
+    """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend == "tensorflow":
+        import keras
+
+        backend = keras.config.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            f"keras_ccl runs on the TensorFlow backend of Keras only, but the backend is "
+            f"{backend!r}: set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+_require_tensorflow()
+
+from keras_ccl.data import datasets, streams  # noqa: E402
+from keras_ccl.data.streams import Task, TaskStream  # noqa: E402
+from keras_ccl.export.export_student import export_student  # noqa: E402
+from keras_ccl.methods.ewc import EWC  # noqa: E402
+from keras_ccl.methods.generative_replay import CCLGM  # noqa: E402
+from keras_ccl.models import networks  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
-from keras_ccl.streams import Task, TaskStream  # noqa: E402
-from keras_ccl.training import fit_tasks  # noqa: E402
+from keras_ccl.models.loading import load_model  # noqa: E402
+from keras_ccl.results import metrics, plotting  # noqa: E402
+from keras_ccl.results.history import TaskHistory  # noqa: E402
+from keras_ccl.training.fit_jointly import fit_jointly  # noqa: E402
+from keras_ccl.training.fit_tasks import fit_tasks  # noqa: E402
 
 __version__ = "0.1.0"
 

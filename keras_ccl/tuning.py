@@ -6,12 +6,12 @@ KerasTuner is an extra, imported where it is needed.
 import math
 from dataclasses import replace
 
-from keras_ccl import networks
-from keras_ccl.batches import reached
-from keras_ccl.inputs import check_share
-from keras_ccl.models.ccl_gm import CCLGM
-from keras_ccl.streams import TaskStream, as_stream
-from keras_ccl.training import fit_tasks
+from keras_ccl.data.splits import resolve
+from keras_ccl.data.streams import TaskStream, as_stream
+from keras_ccl.data.validation import check_share
+from keras_ccl.methods.generative_replay import CCLGM
+from keras_ccl.models import networks
+from keras_ccl.training.fit_tasks import fit_tasks
 
 OBJECTIVE = "average_accuracy"
 OPTIONS = (
@@ -170,7 +170,7 @@ def on_validation_rows(stream, share):
 def _held_out(task, share):
     def part(where):
         def cut():
-            x, y = reached(task.train)
+            x, y = resolve(task.train)
             kept = len(x) - math.ceil(share * len(x))
             return (x[:kept], y[:kept]) if where == "train" else (x[kept:], y[kept:])
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from checks import rows
 
-from keras_ccl.batches import ArraySplit, as_split
-from keras_ccl.inputs import DataSpec
+from keras_ccl.data.splits import ArraySplit, as_split
+from keras_ccl.data.validation import DataSpec
 
 SPEC = DataSpec((6,), 3, True)
 

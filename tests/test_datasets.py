@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_ccl import datasets
+from keras_ccl.data import datasets
 
 SIZES = {"mnist": (10_000, 2_000), "fashion_mnist": (6_000, 1_000)}
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from checks import rows, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import distribution, replay
+from keras_ccl.models import rows as replay
+from keras_ccl.training import replicas
 
 TASKS = [rows(45, seed=1), rows(37, seed=2)]  # the last batches are short, and split unevenly
 OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
@@ -146,5 +147,5 @@ def test_what_cannot_run_on_replicas_is_refused(strategy, compiled, message):
 
 
 def test_one_process_without_a_cluster_is_its_own_chief(strategy):
-    assert distribution.is_chief(strategy) and not distribution.has_workers(strategy)
-    assert distribution.is_chief(tf.distribute.get_strategy())
+    assert replicas.is_chief(strategy) and not replicas.has_workers(strategy)
+    assert replicas.is_chief(tf.distribute.get_strategy())

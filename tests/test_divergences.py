@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ccl.distributions import LOG_VAR_LIMIT, diagonal_gaussian, posterior, standard_normal
-from keras_ccl.divergences import information_gain, kl_divergence
+from keras_ccl.bounds.distributions import (
+    LOG_VAR_LIMIT,
+    diagonal_gaussian,
+    posterior,
+    standard_normal,
+)
+from keras_ccl.bounds.divergences import information_gain, kl_divergence
 
 
 def log_normal(z, mean, log_var):

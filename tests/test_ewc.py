@@ -7,8 +7,8 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import objectives
-from keras_ccl.fisher import diagonal_fisher
+from keras_ccl.bounds import objectives
+from keras_ccl.methods.fisher import diagonal_fisher
 
 X, Y = rows(60)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from checks import rows, tiny, tiny_networks
 
 import keras_ccl as ccl
-from keras_ccl import artefacts, exporting, verification
+from keras_ccl.export import export_student, formats, verification
 
 X, Y = rows(60)
 
@@ -30,7 +30,7 @@ def exported(taught, tmp_path_factory):
     about = ccl.export_student(
         taught,
         folder,
-        formats=tuple(artefacts.FORMATS),
+        formats=tuple(formats.FORMATS),
         quantize="int8",
         examples=(X, Y),
         class_names=["a", "b", "c"],
@@ -50,21 +50,21 @@ def test_every_artefact_is_there_and_recorded(exported):
             content = (folder / name).read_bytes()
             assert record["bytes"] == len(content)
             assert record["sha256"] == hashlib.sha256(content).hexdigest()
-    found = artefacts.open_onnx(folder / "classifier.onnx")(X)
+    found = formats.open_onnx(folder / "classifier.onnx")(X)
     accuracy = np.mean(found["probabilities"].argmax(1) == Y)
     assert about["artefacts"]["classifier.onnx"]["accuracy"] == pytest.approx(accuracy)
     median = np.median(found["familiarity"])
     assert about["familiarity_of_examples"]["50%"] == pytest.approx(median, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", artefacts.FORMATS)
+@pytest.mark.parametrize("name", formats.FORMATS)
 @pytest.mark.parametrize("n", [1, 7, 60])
 def test_each_runtime_says_what_keras_says(exported, taught, name, n):
     folder, _ = exported
-    run = artefacts.FORMATS[name].open(folder / f"classifier{artefacts.FORMATS[name].suffix}")
+    run = formats.FORMATS[name].open(folder / f"classifier{formats.FORMATS[name].suffix}")
     found = run(X[:n])
     np.testing.assert_allclose(found["probabilities"], taught.predict(X[:n], verbose=0), atol=1e-5)
-    decode = artefacts.FORMATS[name].open(folder / f"decoder{artefacts.FORMATS[name].suffix}")
+    decode = formats.FORMATS[name].open(folder / f"decoder{formats.FORMATS[name].suffix}")
     z = found["latent_mean"]
     np.testing.assert_allclose(decode(z)["x"], taught.reconstruct(X[:n]), atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_the_metadata_travel_in_the_onnx_file(exported, taught):
     assert found["part"] == "classifier" and found["class_names"] == ["a", "b", "c"]
     assert found["input_shape"] == [6] and found["input_range"] == [0, 1]
     assert found["tasks_seen"] == 2 and found["likelihood"] == "bernoulli"
-    assert found["content_hash"] == about["content_hash"] == exporting.content_hash(taught)
+    assert found["content_hash"] == about["content_hash"] == export_student.content_hash(taught)
     assert session.get_inputs()[0].shape == ["batch", 6]
 
 
@@ -98,9 +98,9 @@ def test_teacher_and_optimizer_stay_behind(exported, taught):
 
 def test_the_content_hash_tells_students_apart(taught):
     other = tiny(seed=1)
-    assert exporting.content_hash(taught) != exporting.content_hash(other)
+    assert export_student.content_hash(taught) != export_student.content_hash(other)
     again = tiny(seed=1)
-    assert exporting.content_hash(other) == exporting.content_hash(again)
+    assert export_student.content_hash(other) == export_student.content_hash(again)
 
 
 def test_int8_is_a_third_at_most_of_a_real_student(tmp_path):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl.inputs import DataSpec, class_indices
+from keras_ccl.data.validation import DataSpec, check_rows, class_indices
 
 X, Y = rows(12)
 
@@ -182,5 +182,5 @@ def test_every_form_of_label_means_the_same(y):
 
 def test_rows_of_numbers_from_zero_to_one_pass_the_range_check_whatever_their_type():
     spec = DataSpec((6,), 3, True)
-    x, _ = ccl.inputs.check_rows((X > 0.5).astype("uint8"), Y, spec, "here")
+    x, _ = check_rows((X > 0.5).astype("uint8"), Y, spec, "here")
     assert x.dtype == np.float32 and set(np.unique(x)) == {0.0, 1.0}

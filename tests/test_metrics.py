@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_ccl import metrics
+from keras_ccl.results import metrics
 
 NAN = float("nan")
 R = [[0.9, NAN, NAN], [0.7, 0.8, NAN], [0.75, 0.6, 1.0]]

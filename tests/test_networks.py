@@ -6,7 +6,7 @@ import pytest
 from checks import rows, tiny, tiny_networks
 
 import keras_ccl as ccl
-from keras_ccl import networks
+from keras_ccl.models import networks
 
 
 @pytest.mark.parametrize("architecture", networks.ARCHITECTURES)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import distributions, objectives
+from keras_ccl.bounds import distributions, objectives
 
 
 class Explode(keras.callbacks.Callback):

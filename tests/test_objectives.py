@@ -7,9 +7,9 @@ import tensorflow as tf
 from checks import rows, tiny
 
 import keras_ccl as ccl
-from keras_ccl import objectives
-from keras_ccl.distributions import label, observation, posterior, standard_normal
-from keras_ccl.replay import current_only
+from keras_ccl.bounds import objectives
+from keras_ccl.bounds.distributions import label, observation, posterior, standard_normal
+from keras_ccl.models.rows import current_only
 
 
 def test_joint_terms_by_hand():

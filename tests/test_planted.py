@@ -15,8 +15,9 @@ import test_replay
 from checks import rows, tiny
 
 import keras_ccl as ccl
-from keras_ccl import distributions, divergences, objectives, replay
+from keras_ccl.bounds import distributions, divergences, objectives
 from keras_ccl.models import joint_model
+from keras_ccl.models import rows as replay
 
 tfd = distributions.tfd
 

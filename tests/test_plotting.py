@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ccl import TaskHistory
-from keras_ccl.plotting import plot_comparison, plot_images
+from keras_ccl.results.plotting import plot_comparison, plot_images
 
 
 def history_of(rows, tasks_before=0):

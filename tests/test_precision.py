@@ -9,7 +9,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import divergences
+from keras_ccl.bounds import divergences
 
 POLICIES = ["mixed_bfloat16", "mixed_float16"]
 TASKS = [ccl.Task(rows(40, seed=k), test=rows(20, seed=k)) for k in range(2)]

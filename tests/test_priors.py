@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ccl.distributions import posterior
-from keras_ccl.mixtures import fit_classes, gaussian, k_means
-from keras_ccl.priors import MixturePrior, NormalPrior
+from keras_ccl.bounds.distributions import posterior
+from keras_ccl.bounds.mixtures import fit_classes, gaussian, k_means
+from keras_ccl.bounds.priors import MixturePrior, NormalPrior
 
 KEY = tf.constant([3, 4])
 

@@ -11,10 +11,14 @@ import tensorflow_probability as tfp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_ccl import Task, divergences, metrics, mixtures, objectives, replay, streams
-from keras_ccl.checkpoints import CheckpointFolder
-from keras_ccl.inputs import class_indices
-from keras_ccl.quantization import rounded
+from keras_ccl import Task
+from keras_ccl.bounds import divergences, mixtures, objectives
+from keras_ccl.checkpointing.folder import CheckpointFolder
+from keras_ccl.data import streams
+from keras_ccl.data.validation import class_indices
+from keras_ccl.export.quantization import rounded
+from keras_ccl.models import rows as replay
+from keras_ccl.results import metrics
 
 tfd = tfp.distributions
 LIMITS = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ccl import replay
+from keras_ccl.models import rows as replay
 
 
 def generate(n):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import checkpoints, states
+from keras_ccl.checkpointing import folder, state
 
 TASKS = [ccl.Task(rows(60, seed=k), test=rows(20, seed=k)) for k in range(2)]
 TASKS.append(ccl.Task((TASKS[0].train[0], TASKS[0].train[1] % 2), test=rows(20)))  # two classes
@@ -24,7 +24,7 @@ class Stop(keras.callbacks.Callback):
 
     def __init__(self, after):
         super().__init__()
-        self.left = [after]  # a list of numbers: not what a checkpoint remembers of a callback
+        self.left = [after]  # a list of numbers: not what a checkpoint callback_state of a callback
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.left[0] == 0:
@@ -172,7 +172,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "_write_flushed", full)
+        patch.setattr(folder, "_write_flushed", full)
         with pytest.raises(OSError, match="No space left"):
             finish(tiny(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
@@ -199,7 +199,7 @@ def test_what_callbacks_remember():
     callback.on_train_begin()
     callback.best, callback.wait = np.float32(0.5), 1
     callback.best_weights = [np.zeros(2)]
-    plain, lists = states.remembers(callback)
+    plain, lists = state.callback_state(callback)
     assert plain["best"] == 0.5 and plain["wait"] == 1 and list(lists) == ["best_weights"]
     assert not {"_model", "params"} & {*plain, *lists}
 

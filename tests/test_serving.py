@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from checks import rows, tiny
 
-from keras_ccl import serving
+from keras_ccl.export import serving
 
 tfd = tfp.distributions
 X, Y = rows(60)

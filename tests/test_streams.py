@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from checks import rows
 
-from keras_ccl import Task, TaskStream, streams
+from keras_ccl import Task, TaskStream
+from keras_ccl.data import streams
 
 
 @pytest.fixture

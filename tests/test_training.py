@@ -7,7 +7,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl import schedules
+from keras_ccl.data.preparation import prepare
 
 
 def watched(model, number, log):
@@ -72,7 +72,7 @@ def test_going_on_equals_not_having_stopped():
 def test_validation_weighs_generated_rows_by_the_tasks_they_stand_for():
     model = tiny()
     model.fit_tasks([rows(seed=1), rows(seed=2)], epochs=1, verbose=0)
-    held_out = ccl.preparation.prepare(ccl.Task(rows(20)), 3, model.data_spec, batch_size=8).train
+    held_out = prepare(ccl.Task(rows(20)), 3, model.data_spec, batch_size=8).train
     parts = [[t.numpy() for t in batch] for batch in model.validation_rows(held_out, 8)]
     x, y, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     assert len(x) == len(y) == 40
@@ -126,7 +126,7 @@ def test_a_reset_optimizer_is_as_good_as_new(optimizer):
     model.optimizer.build(model.trainable_variables)
     before = [v.numpy() for v in model.optimizer.variables]
     model.fit(*rows(), verbose=0)
-    schedules.reset_optimizer(model)
+    reset_optimizer(model)
     assert same_weights(before, [v.numpy() for v in model.optimizer.variables])
 
 

@@ -10,9 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import distribution, distributions, networks, priors, replay
-from keras_ccl.batches import MEASURING_BATCH
-from keras_ccl.inputs import DataSpec, check_choice, check_positive, check_shape
+from keras_ccl.bounds import distributions, priors
+from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.data.validation import DataSpec, check_choice, check_positive, check_shape
+from keras_ccl.models import networks
+from keras_ccl.models import rows as replay
+from keras_ccl.training import replicas
 
 MEASURING_SEED = (0, 1)
 """Measures draw noise from this stateless seed: they repeat and leave training as it was."""
@@ -168,7 +171,7 @@ class JointModel(keras.Model):
         """
         seed = tf.identity(self.noise.value)
         self.noise.assign_add([0, 1])
-        return distribution.own_noise(seed)
+        return replicas.fold_in_replica(seed)
 
     # The same for arrays.
 

@@ -6,12 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import distribution, distributions, objectives, replay
-from keras_ccl.batches import MEASURING_BATCH, as_split
-from keras_ccl.inputs import check_positive, check_share
+from keras_ccl.bounds import distributions, objectives
+from keras_ccl.data.splits import MEASURING_BATCH, as_split
+from keras_ccl.data.validation import check_positive, check_share
+from keras_ccl.models import rows as replay
 from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
-from keras_ccl.schedules import build_optimizer
-from keras_ccl.training import fit_tasks
+from keras_ccl.training import replicas
+from keras_ccl.training.fit_tasks import fit_tasks
+from keras_ccl.training.optimizer import build_optimizer
 
 MEASURED_ROWS = 20_000
 """At most so many rows of the current task, and as many generated ones, refit p(z)."""
@@ -97,7 +99,7 @@ class JointVAE(JointModel):
         if weight is not None:
             raise ValueError("sample_weight: rows weigh as the replay says; received weights")
         rows = self.training_rows(x, self._one_hot(y))
-        seed, share = self.next_seed(), distribution.share_of_rows(rows.current)
+        seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
         with tf.GradientTape() as tape:
             found = self.infer(rows.x, seed, training=True)
             means = self.mean_terms(rows, found)
@@ -185,7 +187,7 @@ class JointVAE(JointModel):
         values = {**values, "accuracy": tf.cast(right, tf.float32)}
         for name, value in values.items():
             self._means[name].update_state(value, weight if value.shape.rank else tf.shape(y)[0])
-        return distribution.by_worker({name: self._means[name].result() for name in values})
+        return replicas.reducible_logs({name: self._means[name].result() for name in values})
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Build the optimizer, the only part that is not built yet.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_ccl as ccl
-from keras_ccl.artefacts import open_onnx
+from keras_ccl.export.formats import open_onnx
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM, DRIVER, NPM = (shutil.which(name) for name in ("chromium", "chromedriver", "npm"))

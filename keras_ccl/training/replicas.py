@@ -8,11 +8,11 @@ import contextlib
 
 import tensorflow as tf
 
-LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
+WORKER_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
 """What a collective raises when a worker it waits for is gone."""
 
 
-def own_noise(seed):
+def fold_in_replica(seed):
     """The stateless seed of this replica: replicas that drew the same noise would learn less.
 
     Args:
@@ -46,18 +46,11 @@ def over_replicas(value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def by_worker(logs):
+def reducible_logs(logs):
     """Logs of a step as Keras can reduce them: between workers it reduces along axis 0."""
     if not has_workers(tf.distribute.get_strategy()):
         return logs
     return {name: value[tf.newaxis] for name, value in logs.items()}
-
-
-def split_by_rows(dataset):
-    """The dataset with rows, not files, to be shared out among workers."""
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.with_options(options)
 
 
 def has_workers(strategy):
@@ -102,7 +95,7 @@ def check(model):
 
 
 @contextlib.contextmanager
-def one_fate(strategy, where):
+def lost_worker_named(strategy, where):
     """Where a worker is lost, one clear error in all others.
 
     Args:
@@ -110,7 +103,7 @@ def one_fate(strategy, where):
     """
     try:
         yield
-    except LOST as error:
+    except WORKER_LOST as error:
         if not has_workers(strategy):
             raise
         raise RuntimeError(

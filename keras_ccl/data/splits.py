@@ -5,8 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.distribution import split_by_rows
-from keras_ccl.inputs import DataSpec, check_rows, check_shape
+from keras_ccl.data.validation import DataSpec, check_rows, check_shape
 
 MEASURING_BATCH = 1000
 """Rows a batch where nothing is learnt."""
@@ -83,7 +82,7 @@ class ArraySplit:
     def _gather(self, indices):
         x, y = tf.constant(self.x), tf.constant(self.y)
         picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
-        return split_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))
+        return shard_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))
 
 
 class DatasetSplit:
@@ -114,7 +113,7 @@ class DatasetSplit:
         except tf.errors.OpError as error:
             raise ValueError(
                 f"{self.where}: expected a dataset that can be read, which failed after "
-                f"{self.rows} rows: {told(error)}"
+                f"{self.rows} rows: {message_of(error)}"
             ) from error
         if not self.rows:
             raise ValueError(f"{self.where}: expected at least one row, received an empty dataset")
@@ -123,7 +122,7 @@ class DatasetSplit:
     def batches(self, batch_size):
         """One epoch in the dataset's own order."""
         rows = self._rows(batch_size).map(self._standard)
-        return split_by_rows(rows.prefetch(tf.data.AUTOTUNE))
+        return shard_by_rows(rows.prefetch(tf.data.AUTOTUNE))
 
     def some_rows(self, most, *, seed):
         """At most `most` rows, evenly spread over the dataset: arrays x and y."""
@@ -146,7 +145,7 @@ class DatasetSplit:
             return self.batches(batch_size), None
         rows = self._all_rows(batch_size).repeat().skip(first_epoch * steps_per_epoch)
         rows = rows.map(self._standard)
-        return split_by_rows(rows.prefetch(tf.data.AUTOTUNE)), steps_per_epoch
+        return shard_by_rows(rows.prefetch(tf.data.AUTOTUNE)), steps_per_epoch
 
     def hold_out(self, fraction):
         """Not for datasets: which of their rows are the same each time is not known here."""
@@ -181,6 +180,13 @@ class DatasetSplit:
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
 
 
+def shard_by_rows(dataset):
+    """The dataset with rows, not files, to be shared out among workers."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
+
+
 def with_tuning(dataset, *, enabled):
     """The dataset with or without tf.data's tuning thread; without: where nothing is to be tuned.
 
@@ -192,13 +198,13 @@ def with_tuning(dataset, *, enabled):
     return dataset.with_options(options)
 
 
-def told(error):
+def message_of(error):
     """What a `tf.errors.OpError` tells, without the name of the operation before it."""
     lines = [line.strip() for line in error.message.splitlines() if line.strip()] or [repr(error)]
     return next((line for line in lines if "Error: " in line), lines[0]).split("}} ")[-1]
 
 
-def reached(data):
+def resolve(data):
     """What a split holds when its task is reached: a split given as a function is called."""
     return data() if callable(data) and not isinstance(data, tf.data.Dataset) else data
 
@@ -213,7 +219,7 @@ def as_split(data, spec, where, *, batch_size, steps=None):
     Raises:
         TypeError, ValueError: naming `where`, what was expected and what came.
     """
-    data = reached(data)
+    data = resolve(data)
     if isinstance(data, ArraySplit | DatasetSplit):
         return data
     if isinstance(data, tf.data.Dataset):

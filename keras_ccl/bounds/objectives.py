@@ -7,7 +7,7 @@ Every term is a loss: what is minimised, in nats, one value a row. The mean over
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.divergences import information_gain, kl_divergence
+from keras_ccl.bounds.divergences import information_gain, kl_divergence
 
 
 def joint_terms(*, x, y, q, p_z, p_x, p_y):

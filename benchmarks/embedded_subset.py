@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ccl import datasets
+from keras_ccl.data import datasets
 
 ROWS = {"mnist": (10_000, 2_000), "fashion_mnist": (6_000, 1_000)}
 SEED = 20181026

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ccl import metrics
+from keras_ccl.results import metrics
 
 
 class TaskHistory:
@@ -156,7 +156,7 @@ class TaskHistory:
 
     def plot(self, path=None, *, samples=None):
         """Accuracy and negative ELBO against tasks: see `plotting.plot_history`."""
-        from keras_ccl.plotting import plot_history
+        from keras_ccl.results.plotting import plot_history
 
         return plot_history(self, path, samples=samples)
 

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import objectives, replay
-from keras_ccl.fisher import diagonal_fisher
-from keras_ccl.inputs import check_positive
+from keras_ccl.bounds import objectives
+from keras_ccl.data.validation import check_positive
+from keras_ccl.methods.fisher import diagonal_fisher
+from keras_ccl.models import rows as replay
 from keras_ccl.models.joint_vae import JointVAE
 
 PENALTY_WEIGHTS = {"dense": 30.0, "convolutional": 1.0}

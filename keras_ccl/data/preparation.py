@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from keras_ccl.batches import as_split
-from keras_ccl.inputs import check_rows
-from keras_ccl.streams import Transformed
+from keras_ccl.data.splits import as_split
+from keras_ccl.data.streams import Transformed
+from keras_ccl.data.validation import check_rows
 
 
 def prepare(

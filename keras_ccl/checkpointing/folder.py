@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ccl.reading import arrays_of, one_error
+from keras_ccl.data.untrusted_files import as_value_error, read_npz
 
 FILES = ("arrays.npz", "state.json", "run.json")
 FORMAT = 2
@@ -91,7 +91,7 @@ class CheckpointFolder:
         """
         for path in reversed(self._numbered()):
             try:
-                with one_error(path, "a whole checkpoint"):
+                with as_value_error(path, "a whole checkpoint"):
                     identity, state, arrays = _read(path)
                     differences = list(_differences(identity, self.identity))
                     if not differences:
@@ -118,7 +118,7 @@ def _read(path):
     for name, content in contents.items():
         if _hash(content) != manifest["sha256"][name]:
             raise ValueError(f"{name} is not what was written")
-    arrays = arrays_of(contents["arrays.npz"])
+    arrays = read_npz(contents["arrays.npz"])
     return json.loads(contents["run.json"]), json.loads(contents["state.json"]), arrays
 
 

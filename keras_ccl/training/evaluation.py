@@ -2,7 +2,7 @@
 
 import math
 
-from keras_ccl.batches import MEASURING_BATCH, as_split
+from keras_ccl.data.splits import MEASURING_BATCH, as_split
 
 
 def evaluate_tasks(model, tasks, *, first_task=1):

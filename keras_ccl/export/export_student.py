@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ccl import serving
-from keras_ccl.artefacts import FORMATS, OPSET, require
-from keras_ccl.inputs import check_choice
-from keras_ccl.quantization import quantize as write_quantized
-from keras_ccl.verification import compare, rows_to_compare
+from keras_ccl.data.validation import check_choice
+from keras_ccl.export import serving
+from keras_ccl.export.formats import FORMATS, OPSET, require
+from keras_ccl.export.quantization import quantize as write_quantized
+from keras_ccl.export.verification import compare, rows_to_compare
 
 QUANTIZATIONS = (None, "int8")
 

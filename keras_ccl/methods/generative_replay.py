@@ -6,12 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl import distribution, networks, objectives, replay
-from keras_ccl.batches import MEASURING_BATCH
-from keras_ccl.inputs import check_choice, check_positive, check_share
+from keras_ccl.bounds import objectives
+from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.data.validation import check_choice, check_positive, check_share
+from keras_ccl.models import networks
+from keras_ccl.models import rows as replay
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.joint_vae import MEASURED_ROWS, JointVAE
-from keras_ccl.replay import INPUTS, LABELS, REPLAYS
+from keras_ccl.models.rows import INPUTS, LABELS, REPLAYS
+from keras_ccl.training import replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -215,7 +218,7 @@ class CCLGM(JointVAE):
 
     def _classes_of_task(self, y):
         """1 for the classes of the current task met so far, these labels [B, K] among them: [K]."""
-        met = distribution.over_replicas(tf.reduce_sum(y, 0))
+        met = replicas.over_replicas(tf.reduce_sum(y, 0))
         self.task_classes.assign(tf.maximum(self.task_classes, tf.sign(met)))
         return tf.identity(self.task_classes.value)
 

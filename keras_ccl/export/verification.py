@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ccl.inputs import check_rows
+from keras_ccl.data.validation import check_rows
 
 TOLERANCES = {"probabilities": 1e-5, "x": 1e-5}
 """The largest difference allowed, times max(1, |value|)."""

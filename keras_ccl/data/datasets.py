@@ -8,8 +8,8 @@ from importlib import resources
 
 import numpy as np
 
-from keras_ccl.inputs import check_choice
-from keras_ccl.reading import arrays_of, one_error
+from keras_ccl.data.untrusted_files import as_value_error, read_npz
+from keras_ccl.data.validation import check_choice
 
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
@@ -67,7 +67,7 @@ def load(name, *, source="embedded", data_dir=None, download=False):
     check_choice("name", name, tuple(CLASS_NAMES))
     check_choice("source", source, SOURCES)
     if source == "embedded":
-        splits = _read_subset(name, resources.files("keras_ccl.data") / f"{name}.npz")
+        splits = _read_subset(name, resources.files("keras_ccl.data.embedded") / f"{name}.npz")
     else:
         splits = _read_tfds(name, data_dir, download)
     train, test = ((_scaled(x), y.astype(np.int32)) for x, y in splits)
@@ -75,8 +75,8 @@ def load(name, *, source="embedded", data_dir=None, download=False):
 
 
 def _read_subset(name, path):
-    with one_error(path, f"the embedded subset of {name}, uint8 x [N, 28, 28] and y [N]"):
-        arrays = arrays_of(path.read_bytes())
+    with as_value_error(path, f"the embedded subset of {name}, uint8 x [N, 28, 28] and y [N]"):
+        arrays = read_npz(path.read_bytes())
         splits = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
         for x, y in splits:
             if not (x.dtype == y.dtype == np.uint8 and x.shape == (len(y), 28, 28)):

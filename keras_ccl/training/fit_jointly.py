@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from keras_ccl.batches import reached
-from keras_ccl.evaluation import evaluate_tasks
-from keras_ccl.history import TaskHistory
-from keras_ccl.streams import Task, TaskStream, as_stream
-from keras_ccl.training import fit_tasks
+from keras_ccl.data.splits import resolve
+from keras_ccl.data.streams import Task, TaskStream, as_stream
+from keras_ccl.results.history import TaskHistory
+from keras_ccl.training.evaluation import evaluate_tasks
+from keras_ccl.training.fit_tasks import fit_tasks
 
 
 def fit_jointly(make_model, tasks, **options):
@@ -42,7 +42,7 @@ def fit_jointly(make_model, tasks, **options):
 def _all_rows(stream):
     splits = []
     for number, task in enumerate(stream, start=1):
-        rows = reached(task.train)
+        rows = resolve(task.train)
         if not (isinstance(rows, tuple | list) and len(rows) == 2):
             raise TypeError(f"task {number}, train: expected arrays (x, y), received {type(rows)}")
         splits.append(rows)

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from keras_ccl.distributions import standard_normal
-from keras_ccl.divergences import kl_divergence
-from keras_ccl.mixtures import fit_classes
+from keras_ccl.bounds.distributions import standard_normal
+from keras_ccl.bounds.divergences import kl_divergence
+from keras_ccl.bounds.mixtures import fit_classes
 
 tfd = tfp.distributions
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from keras_ccl.reading import MOST_BYTES, check_archive, one_error
+from keras_ccl.data.untrusted_files import MOST_BYTES, as_value_error, check_archive
 
 NOT_SIZES = ("seed", "shared_object_id")
 
@@ -31,7 +31,7 @@ def load_model(path, *, most_bytes=MOST_BYTES):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    with one_error(path, "a model saved by keras_ccl"):
+    with as_value_error(path, "a model saved by keras_ccl"):
         check_archive(path, most_bytes)
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))

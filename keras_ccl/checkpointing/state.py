@@ -3,15 +3,15 @@
 import keras
 import numpy as np
 
-from keras_ccl.history import TaskHistory
+from keras_ccl.results.history import TaskHistory
 
 
-def everything(model):
+def capture_state(model):
     """Arrays of all that changes in a model and its optimizer, in a fixed order."""
-    return arrays_of_parts({"model": _variables(model), "optimizer": model.optimizer.variables})
+    return as_arrays({"model": _variables(model), "optimizer": model.optimizer.variables})
 
 
-def arrays_of_parts(parts):
+def as_arrays(parts):
     return {
         f"{part}/{k}": np.array(variable.numpy())
         for part, variables in parts.items()
@@ -19,13 +19,13 @@ def arrays_of_parts(parts):
     }
 
 
-def put_back(model, arrays, *, optimizer=True):
-    """The reverse of `everything`, with the optimizer or without."""
+def restore_state(model, arrays, *, optimizer=True):
+    """The reverse of `capture_state`, with the optimizer or without."""
     parts = {"model": _variables(model)}
     if optimizer:
         parts["optimizer"] = model.optimizer.variables
     for part, variables in parts.items():
-        assign(variables, listed(arrays, part))
+        assign(variables, arrays_under(arrays, part))
 
 
 def assign(variables, values):
@@ -39,9 +39,9 @@ def check_state(model, state, arrays):
     Raises:
         ValueError, KeyError, TypeError: for a state or arrays that `Checkpoints.save` never writes.
     """
-    expected = everything(model)
+    expected = capture_state(model)
     if state["step"]:
-        expected |= arrays_of_parts({"metrics": model.metrics_variables})
+        expected |= as_arrays({"metrics": model.metrics_variables})
     for name, value in expected.items():
         found = arrays[name]
         if (found.shape, found.dtype) != (value.shape, value.dtype):
@@ -62,7 +62,7 @@ def check_state(model, state, arrays):
             raise TypeError(f"a callback {record['class']!r}")
 
 
-def remembers(callback):
+def callback_state(callback):
     """What a callback keeps from epoch to epoch: its plain attributes, and its lists of arrays."""
     plain, lists = {}, {}
     for name, value in vars(callback).items():
@@ -77,7 +77,7 @@ def remembers(callback):
     return plain, lists
 
 
-def identity(model, **run):
+def run_identity(model, **run):
     """What a run must have in common with a checkpoint to go on from it, a dict for JSON."""
     shapes = [list(variable.shape) for variable in _variables(model)]
     optimizer = _without_names(keras.saving.serialize_keras_object(model.optimizer)["config"])
@@ -105,7 +105,7 @@ def _variables(model):
     return [variable for variable in model.variables if id(variable) not in measured]
 
 
-def listed(arrays, prefix):
+def arrays_under(arrays, prefix):
     found = []
     while f"{prefix}/{len(found)}" in arrays:
         found.append(arrays[f"{prefix}/{len(found)}"])

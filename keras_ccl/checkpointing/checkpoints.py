@@ -7,21 +7,20 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_ccl.checkpoints import CheckpointFolder
-from keras_ccl.history import TaskHistory
-from keras_ccl.schedules import build_optimizer
-from keras_ccl.states import (
-    arrays_of_parts,
+from keras_ccl.checkpointing.folder import CheckpointFolder
+from keras_ccl.checkpointing.state import (
+    arrays_under,
+    as_arrays,
     assign,
+    callback_state,
+    capture_state,
     check_state,
-    everything,
-    identity,
     is_within_task,
-    listed,
     names_of_lists,
-    put_back,
-    remembers,
+    restore_state,
+    run_identity,
 )
+from keras_ccl.results.history import TaskHistory
 
 
 class Position(NamedTuple):
@@ -32,7 +31,7 @@ class Position(NamedTuple):
     history: Any = None
 
 
-class Nowhere:
+class NoCheckpoints:
     """A run without checkpoints."""
 
     def restore(self, model):
@@ -111,7 +110,7 @@ class Checkpoints:
             return Position()
         state, arrays = self.found
         within = is_within_task(state)
-        put_back(model, arrays, optimizer=not within)
+        restore_state(model, arrays, optimizer=not within)
         if within:
             model.noise.assign(state["noise_at_start"])  # the task starts as it did
         history = TaskHistory.from_json(state["history"]) if state["history"] else None
@@ -143,12 +142,12 @@ class Checkpoints:
         Args:
             step, logs: how many steps of the next epoch are done too, and the logs of the last.
         """
-        arrays = everything(model)
+        arrays = capture_state(model)
         if step:
-            arrays |= arrays_of_parts({"metrics": model.metrics_variables})
+            arrays |= as_arrays({"metrics": model.metrics_variables})
         remembered = []
         for k, callback in enumerate(callbacks):
-            plain, lists = remembers(callback)
+            plain, lists = callback_state(callback)
             remembered.append({"class": type(callback).__name__, **plain})
             for name, values in lists.items():
                 arrays |= {f"callback/{k}/{name}/{i}": v for i, v in enumerate(values)}
@@ -228,9 +227,9 @@ class _Keeper(keras.callbacks.Callback):
 
     def _put_back(self):
         (state, arrays), self.resumed = self.resumed, None
-        put_back(self.model, arrays)
+        restore_state(self.model, arrays)
         if state["step"]:
-            assign(self.model.metrics_variables, listed(arrays, "metrics"))
+            assign(self.model.metrics_variables, arrays_under(arrays, "metrics"))
         fresh = list(self.watched)
         for k, plain in enumerate(state["callbacks"]):
             kind = plain.pop("class")
@@ -238,7 +237,9 @@ class _Keeper(keras.callbacks.Callback):
             if callback is None:
                 continue  # this call has no such callback, and needs no state of it
             fresh.remove(callback)
-            lists = {n: listed(arrays, f"callback/{k}/{n}") for n in names_of_lists(arrays, k)}
+            lists = {
+                n: arrays_under(arrays, f"callback/{k}/{n}") for n in names_of_lists(arrays, k)
+            }
             vars(callback).update({**plain, **lists})
 
     def on_epoch_end(self, epoch, logs=None):
@@ -260,14 +261,13 @@ class _Keeper(keras.callbacks.Callback):
 
 
 def start(model, directory, *, keep_last, save_every, writes=True, alone=True, **run):
-    """`Checkpoints` in a directory, or `Nowhere`.
+    """`Checkpoints` in a directory, or `NoCheckpoints`.
 
     Args:
         writes: of several workers one does; alone: whether no other worker takes part.
     """
     if directory is None:
-        return Nowhere()
-    build_optimizer(model)
-    identified = identity(model, **run)
+        return NoCheckpoints()
+    identified = run_identity(model, **run)
     folder = CheckpointFolder(directory, identified, keep_last=keep_last, writes=writes)
     return Checkpoints(folder, save_every, alone)

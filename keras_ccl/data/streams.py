@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.inputs import check_positive
+from keras_ccl.data.validation import check_positive
 
 
 @dataclass(frozen=True)

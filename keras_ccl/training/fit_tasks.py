@@ -2,14 +2,15 @@
 
 import keras
 
-from keras_ccl import distribution, resuming, schedules
-from keras_ccl.evaluation import evaluate_tasks
-from keras_ccl.history import TaskHistory
-from keras_ccl.inputs import check_choice, check_positive, check_share
-from keras_ccl.numerics import FiniteLoss
-from keras_ccl.preparation import prepare
-from keras_ccl.progress import VERBOSITIES, StreamProgress
-from keras_ccl.streams import as_stream
+from keras_ccl.checkpointing import checkpoints as resumable
+from keras_ccl.data.preparation import prepare
+from keras_ccl.data.streams import as_stream
+from keras_ccl.data.validation import check_choice, check_positive, check_share
+from keras_ccl.results.history import TaskHistory
+from keras_ccl.training import optimizer, replicas
+from keras_ccl.training.evaluation import evaluate_tasks
+from keras_ccl.training.loss_guard import FiniteLoss
+from keras_ccl.training.progress import VERBOSITIES, StreamProgress
 
 
 def fit_tasks(
@@ -77,22 +78,24 @@ def fit_tasks(
         prepare(task, number, model.data_spec, **options)
         for number, task in enumerate(stream, first)
     ]
-    distribution.check(model)
+    replicas.check(model)
     strategy = model.distribute_strategy
-    chief = distribution.is_chief(strategy)
+    chief = replicas.is_chief(strategy)
     if not model.compiled:
         with strategy.scope():
             model.compile(optimizer=keras.optimizers.Adam(1e-3))
     fitting = {"optimizer_state": optimizer_state, "learning_rate_decay": learning_rate_decay}
     settings = {**options, **fitting, "epochs": epochs}
     names = [task.name for task in stream]
-    saved = resuming.start(
+    if checkpoint_dir is not None:
+        optimizer.build_optimizer(model)
+    saved = resumable.start(
         model,
         checkpoint_dir,
         keep_last=keep_last,
         save_every=save_every,
         writes=chief,
-        alone=not distribution.has_workers(strategy),
+        alone=not replicas.has_workers(strategy),
         stream={"tasks": names, "tasks_before": first - 1},
         fit_tasks=settings,
     )
@@ -105,7 +108,7 @@ def fit_tasks(
     )
     shown = verbose if chief else 0
     progress = StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown)
-    fate = distribution.one_fate(strategy, lambda: f"task {first + progress.task}")
+    fate = replicas.lost_worker_named(strategy, lambda: f"task {first + progress.task}")
     with progress, fate, saved.until_asked_to_stop():
         for index in range(position.task, len(prepared)):
             first_epoch = position.epoch if index == position.task else 0
@@ -113,9 +116,9 @@ def fit_tasks(
             saved.start_task(model)
             model.begin_task(task)
             if optimizer_state == "reset":
-                schedules.reset_optimizer(model)
+                optimizer.reset_optimizer(model)
             progress.start_task(index, first_epoch)
-            logs = resuming.EpochLogs()
+            logs = resumable.EpochLogs()
             decay = _decay(learning_rate_decay, task, epochs[index], **sizes)
             watched = [logs, *decay, *callbacks]
             guard = FiniteLoss(first + index)
@@ -138,7 +141,7 @@ def _fit_one(model, task, first_epoch, epochs, callbacks, *, batch_size, steps_p
         first_epoch=first_epoch,
     )
     held_out = task.validation and model.validation_rows(task.validation, batch_size)
-    with schedules.learning_rate_kept(model.optimizer):
+    with optimizer.learning_rate_kept(model.optimizer):
         model.fit(
             rows,
             initial_epoch=first_epoch,
@@ -155,7 +158,7 @@ def _decay(kind, task, epochs, *, batch_size, steps_per_epoch):
     if kind is None:
         return []
     steps = steps_per_epoch or task.train.steps(batch_size)
-    return [schedules.CosineDecay(epochs * steps)]
+    return [optimizer.CosineDecay(epochs * steps)]
 
 
 def _epochs_by_task(epochs, tasks):
@@ -172,6 +175,6 @@ def _check_options(*, batch_size, steps_per_epoch, validation_split, state, deca
     if steps_per_epoch is not None:
         check_positive("steps_per_epoch", steps_per_epoch, integer=True)
     check_share("validation_split", validation_split)
-    check_choice("optimizer_state", state, schedules.OPTIMIZER_STATES)
-    check_choice("learning_rate_decay", decay, schedules.DECAYS)
+    check_choice("optimizer_state", state, optimizer.OPTIMIZER_STATES)
+    check_choice("learning_rate_decay", decay, optimizer.DECAYS)
     check_choice("verbose", verbose, VERBOSITIES)

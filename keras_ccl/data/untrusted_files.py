@@ -14,7 +14,7 @@ MOST_BYTES = 2**32
 
 
 @contextlib.contextmanager
-def one_error(path, expected):
+def as_value_error(path, expected):
     """Turn all that a damaged or hostile file can raise into one `ValueError`.
 
     Args:
@@ -45,7 +45,7 @@ def check_archive(content, most_bytes=MOST_BYTES):
             raise ValueError(f"{damaged} in it is not what was written")
 
 
-def arrays_of(content, most_bytes=MOST_BYTES):
+def read_npz(content, most_bytes=MOST_BYTES):
     """The arrays of the bytes of an .npz file, by name; no pickles."""
     check_archive(io.BytesIO(content), most_bytes)
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:

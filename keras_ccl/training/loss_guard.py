@@ -6,9 +6,9 @@ import math
 import keras
 import tensorflow as tf
 
-from keras_ccl.batches import told
-from keras_ccl.distribution import LOST
-from keras_ccl.states import everything, put_back
+from keras_ccl.checkpointing.state import capture_state, restore_state
+from keras_ccl.data.splits import message_of
+from keras_ccl.training.replicas import WORKER_LOST
 
 
 class FiniteLoss(keras.callbacks.Callback):
@@ -33,24 +33,24 @@ class FiniteLoss(keras.callbacks.Callback):
         """
         try:
             yield
-        except LOST:
-            raise  # a worker: `distribution.one_fate` tells
+        except WORKER_LOST:
+            raise  # a worker: `replicas.lost_worker_named` tells
         except tf.errors.OpError as error:
             if self._good is not None:
-                put_back(model, self._good)
+                restore_state(model, self._good)
             raise RuntimeError(
                 f"task {self.task}, epoch {self.epoch}: the dataset or a step failed: "
-                f"{told(error)}. The model is that of the end of the epoch before"
+                f"{message_of(error)}. The model is that of the end of the epoch before"
             ) from error
 
     def on_train_begin(self, logs=None):
-        self._good = everything(self.model)
+        self._good = capture_state(self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch + 1
 
     def on_epoch_end(self, epoch, logs=None):
-        self._good = everything(self.model)
+        self._good = capture_state(self.model)
 
     def on_train_end(self, logs=None):
         self._good = None
@@ -60,7 +60,7 @@ class FiniteLoss(keras.callbacks.Callback):
         if math.isfinite(logs["loss"]):
             return
         bad = [name for name in self.model.term_weights() if not math.isfinite(logs[name])]
-        put_back(self.model, self._good)
+        restore_state(self.model, self._good)
         raise FloatingPointError(
             f"task {self.task}, epoch {self.epoch}, step {batch + 1}: the loss is {logs['loss']}; "
             f"not finite: {', '.join(bad) or 'their weighted sum'}. The model is that of the end "
