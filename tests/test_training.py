@@ -8,6 +8,7 @@ from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data.preparation import prepare
+from keras_ccl.training.optimizer import reset_optimizer
 
 
 def watched(model, number, log):
