@@ -172,7 +172,7 @@ class SubsetReader:
         from keras_ccl.data import datasets
 
         self.path = folder / "mnist.npz"
-        self.parse = lambda: datasets._read_subset("mnist", self.path)
+        self.parse = lambda: datasets.read_subset("mnist", self.path, (28, 28, 1))
         x, y = np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8)
         np.savez_compressed(self.path, x_train=x, y_train=y, x_test=x, y_test=y)
         self.original = self.path.read_bytes()

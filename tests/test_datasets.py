@@ -67,6 +67,22 @@ def test_an_unknown_name_or_source_lists_the_choices(options, message):
         datasets.load(**options)
 
 
+def test_one_entry_adds_a_dataset_with_its_checks(tmp_path, monkeypatch):
+    entry = datasets.Entry(("a", "b"), "1.0.0", sources=("embedded",), image_shape=(2, 3, 3))
+    x, y = np.arange(72, dtype=np.uint8).reshape(4, 2, 3, 3), np.array([0, 1, 1, 0], np.uint8)
+    np.savez(tmp_path / "shapes.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    monkeypatch.setitem(datasets.DATASETS, "shapes", entry)
+    monkeypatch.setattr(datasets.resources, "files", lambda package: tmp_path)
+    data = datasets.load("shapes")
+    np.testing.assert_array_equal(data.train[0], x / np.float32(255))
+    assert data.test[1].tolist() == [0] and data.class_names == ("a", "b")
+    with pytest.raises(ValueError, match="source: expected one of 'embedded'; received 'tfds'"):
+        datasets.load("shapes", source="tfds")
+    np.savez(tmp_path / "shapes.npz", x_train=x[..., 0], y_train=y, x_test=x[:1], y_test=y[:1])
+    with pytest.raises(ValueError, match=r"embedded subset of shapes, uint8 x \[N, 2, 3, 3\]"):
+        datasets.load("shapes")
+
+
 def _pickled(path):
     arrays = {f"{key}_{s}": np.array([{}], object) for key in "xy" for s in ("train", "test")}
     np.savez(path, **arrays)

@@ -1,102 +1,167 @@
-"""MNIST and Fashion-MNIST: all of them through TensorFlow Datasets, or a subset in the package.
+"""Datasets by name: in full through TensorFlow Datasets, or a subset embedded in the package.
 
-Which one is used is the caller's word; there is no fallback from one to the other.
+The caller chooses the source; neither is ever used in place of the other. To add a dataset, add an
+entry to `DATASETS`: `load`, its checks and its errors, and `CLASS_NAMES` all follow from it.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_ccl.data.untrusted_files import as_value_error, read_npz
 from keras_ccl.data.validation import check_choice
 
-CLASS_NAMES = {
-    "mnist": tuple("0123456789"),
-    "fashion_mnist": (
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
+
+class Entry(NamedTuple):
+    """What `load` needs to know about a dataset of images.
+
+    Attributes:
+        class_names: The name of each class.
+        tfds_version: The version in TensorFlow Datasets. It is fixed because another version could
+            hold other images under the same name.
+        sources: Where the dataset can be loaded from, keys of `SOURCES`. `"embedded"` needs the
+            file `data/embedded/<name>.npz`; its licence belongs in data/LICENSES.md.
+        image_shape: (height, width, channels).
+    """
+
+    class_names: tuple[str, ...]
+    tfds_version: str
+    sources: tuple[str, ...] = ("embedded", "tfds")
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+
+
+DATASETS = {
+    "mnist": Entry(class_names=tuple("0123456789"), tfds_version="3.0.1"),
+    "fashion_mnist": Entry(
+        class_names=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        tfds_version="3.0.1",
     ),
 }
-SOURCES = ("embedded", "tfds")
-VERSION = "3.0.1"  # of both sets; another version could hold other rows under the same name
+
+CLASS_NAMES = {name: entry.class_names for name, entry in DATASETS.items()}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to learn from and rows to measure on.
+    """Images to learn from and images to test on.
 
     Attributes:
-        name: `"mnist"` or `"fashion_mnist"`.
-        train, test: tuples of x, float32 [N, 28, 28, 1] in [0, 1], and y, int32 [N].
-        class_names: what the labels mean.
+        name: The name of the dataset.
+        train: The inputs, float32 `[N, height, width, channels]` in [0, 1], and labels, int32
+            `[N]`, to learn from.
+        test: The same to test on.
+        class_names: The name of each class.
     """
 
     name: str
-    train: tuple
-    test: tuple
-    class_names: tuple
+    train: tuple[np.ndarray, np.ndarray]
+    test: tuple[np.ndarray, np.ndarray]
+    class_names: tuple[str, ...]
 
 
-def load(name, *, source="embedded", data_dir=None, download=False):
+def load(
+    name: str,
+    *,
+    source: str = "embedded",
+    data_dir: str | os.PathLike | None = None,
+    download: bool = False,
+) -> Dataset:
     """Load a dataset.
 
     Args:
-        name: `"mnist"` or `"fashion_mnist"`.
-        source: `"embedded"`: the class-balanced subset in the package (MNIST 10,000 + 2,000 rows,
-            Fashion-MNIST 6,000 + 1,000); `"tfds"`: all rows, through TensorFlow Datasets.
-        data_dir: the TFDS folder, TFDS's own default if None.
-        download: whether TFDS may fetch what is not there. Only then is the network touched.
+        name: A key of `DATASETS`, such as `"mnist"` or `"fashion_mnist"`.
+        source: `"embedded"` is the class-balanced subset in the package (MNIST: 10,000 train and
+            2,000 test images; Fashion-MNIST: 6,000 and 1,000). `"tfds"` is the full dataset,
+            through TensorFlow Datasets.
+        data_dir: The folder of TensorFlow Datasets; by default the one that it uses itself.
+        download: Whether TensorFlow Datasets may download a dataset that is not in the folder. The
+            network is used only then.
 
     Returns:
-        `Dataset`.
+        The dataset.
 
     Raises:
-        ValueError: for an unknown name or source, or a damaged subset.
-        FileNotFoundError: if the TFDS folder does not hold the dataset and may not fetch it.
-        ImportError: if TensorFlow Datasets is not installed.
+        ValueError: If the name or the source is unknown, or the embedded subset is damaged.
+        FileNotFoundError: If the folder does not hold the dataset and `download` is False.
+        ImportError: If TensorFlow Datasets is not installed.
     """
-    check_choice("name", name, tuple(CLASS_NAMES))
-    check_choice("source", source, SOURCES)
-    if source == "embedded":
-        splits = _read_subset(name, resources.files("keras_ccl.data.embedded") / f"{name}.npz")
-    else:
-        splits = _read_tfds(name, data_dir, download)
-    train, test = ((_scaled(x), y.astype(np.int32)) for x, y in splits)
-    return Dataset(name, train, test, CLASS_NAMES[name])
+    check_choice("name", name, tuple(DATASETS))
+    entry = DATASETS[name]
+    check_choice("source", source, entry.sources)
+    splits = SOURCES[source](name, entry, data_dir, download)
+    train, test = ((_scale(x, entry.image_shape), y.astype(np.int32)) for x, y in splits)
+    return Dataset(name, train, test, entry.class_names)
 
 
-def _read_subset(name, path):
-    with as_value_error(path, f"the embedded subset of {name}, uint8 x [N, 28, 28] and y [N]"):
+Splits = list[tuple[np.ndarray, np.ndarray]]
+"""The train and the test split: uint8 images `[N, height, width(, channels)]`, and labels `[N]`."""
+
+
+def _read_embedded(
+    name: str, entry: Entry, data_dir: str | os.PathLike | None, download: bool
+) -> Splits:
+    path = resources.files("keras_ccl.data.embedded") / f"{name}.npz"
+    return read_subset(name, path, entry.image_shape)
+
+
+def read_subset(name: str, path: Any, image_shape: tuple[int, int, int]) -> Splits:
+    """Read an embedded subset.
+
+    Args:
+        name: The name of the dataset, for errors.
+        path: The .npz file, a path or a package resource. Its arrays are `x_train`, `y_train`,
+            `x_test` and `y_test`; grey images have no channel axis.
+        image_shape: (height, width, channels).
+
+    Returns:
+        The train and the test split.
+
+    Raises:
+        ValueError: If the file is damaged or holds other arrays.
+    """
+    height, width, channels = image_shape
+    stored = (height, width) if channels == 1 else image_shape
+    expected = f"uint8 x [N, {', '.join(map(str, stored))}] and y [N]"
+    with as_value_error(path, f"the embedded subset of {name}, {expected}"):
         arrays = read_npz(path.read_bytes())
         splits = [(arrays[f"x_{s}"], arrays[f"y_{s}"]) for s in ("train", "test")]
         for x, y in splits:
-            if not (x.dtype == y.dtype == np.uint8 and x.shape == (len(y), 28, 28)):
+            if not (x.dtype == y.dtype == np.uint8 and x.shape == (len(y), *stored)):
                 raise ValueError(f"{x.dtype} {x.shape} and {y.dtype} {y.shape}")
     return splits
 
 
-def _read_tfds(name, data_dir, download):
+def _read_tfds(
+    name: str, entry: Entry, data_dir: str | os.PathLike | None, download: bool
+) -> Splits:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
             'tensorflow-datasets is missing: pip install "keras-ccl[datasets]"'
         ) from error
+    subset = '; or take the subset, source="embedded"' if "embedded" in entry.sources else ""
     missing = (
-        f"{name} {VERSION} is not in the TFDS folder {data_dir or 'of the user'}: pass data_dir= "
-        'of a folder that holds it or download=True; or take the subset, source="embedded"'
+        f"{name} {entry.tfds_version} is not in the TFDS folder {data_dir or 'of the user'}: pass "
+        f"data_dir= of a folder that holds it or download=True{subset}"
     )
     try:
-        builder = tfds.builder(f"{name}:{VERSION}", data_dir=data_dir, try_gcs=False)
+        builder = tfds.builder(f"{name}:{entry.tfds_version}", data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError as error:
         raise FileNotFoundError(missing) from error
     if download:
@@ -107,5 +172,12 @@ def _read_tfds(name, data_dir, download):
     return [(rows["image"].numpy(), rows["label"].numpy()) for rows in batches]
 
 
-def _scaled(x):
-    return (x.reshape(-1, 28, 28, 1) / np.float32(255)).astype(np.float32)
+SOURCES: dict[str, Callable[[str, Entry, str | os.PathLike | None, bool], Splits]] = {
+    "embedded": _read_embedded,
+    "tfds": _read_tfds,
+}
+
+
+def _scale(x: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
+    """Scale pixels from 0..255 to [0, 1], with an axis for the channels."""
+    return (x.reshape(-1, *image_shape) / np.float32(255)).astype(np.float32)

@@ -1,28 +1,34 @@
-"""Tasks in sequence, one after the other, and builders of the usual streams."""
+"""Streams of tasks, and builders of the usual ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, overload
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.transformations import (
+    Arrays,
+    ClassSelection,
+    Permutation,
+    Rotation,
+    Transformed,
+)
 from keras_ccl.data.validation import check_positive
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task: the rows to learn from, and the rows to measure on.
+    """One task: data to learn from, and data to measure on.
 
     Each split is a tuple `(x, y)` of arrays, a `tf.data.Dataset` of (x, y), or a function without
     arguments that returns one of these when the task is reached.
 
     Attributes:
-        train: the rows to learn.
-        validation: held-out rows, for callbacks such as early stopping; or None.
-        test: rows that only ever measure, also after later tasks; or None.
-        name: what tables and figures call the task.
+        train: The data to learn from.
+        validation: Held-out data for callbacks such as early stopping, or None.
+        test: Data used only to measure the model, also after later tasks, or None.
+        name: The name of the task in tables and figures.
     """
 
     train: Any
@@ -31,196 +37,204 @@ class Task:
     name: str | None = None
 
 
-class TaskStream(Sequence):
-    """A sized, sliceable, iterable sequence of tasks.
+class HasTrain(Protocol):
+    """Data that the builders of streams accept: a `Task`, or what `datasets.load` returns.
 
-    Args:
-        tasks: `Task`s, or whatever a task's train split may be.
+    Attributes:
+        train: A tuple (x, y) of arrays. `validation` and `test` tuples are used where there are
+            any, and so is a `name`.
     """
 
-    def __init__(self, tasks):
+    @property
+    def train(self) -> Any: ...
+
+
+class TaskStream(Sequence[Task]):
+    """A sequence of tasks, which can be indexed, sliced and iterated over.
+
+    Args:
+        tasks: `Task`s, or anything that the train split of a task may be.
+
+    Raises:
+        TypeError: If one of them is anything else.
+    """
+
+    def __init__(self, tasks: Iterable[Any]) -> None:
         numbered = enumerate(tasks, start=1)
         self._tasks = tuple(
-            _named(_as_task(task, f"task {k}"), f"task {k}") for k, task in numbered
+            _with_name(_as_task(task, f"task {k}"), f"task {k}") for k, task in numbered
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._tasks)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> "TaskStream": ...
+    def __getitem__(self, index: int | slice) -> "Task | TaskStream":
         if isinstance(index, slice):
             return TaskStream(self._tasks[index])
         return self._tasks[index]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"TaskStream({[task.name for task in self._tasks]})"
 
 
-def as_stream(tasks):
-    """Make a stream of what a user passed.
+def as_stream(tasks: Any) -> TaskStream:
+    """Make a stream of the tasks that a user passes.
 
     Args:
-        tasks: a `TaskStream`, or a list or tuple of `Task`s, `(x, y)` tuples of arrays, or
+        tasks: A `TaskStream`, or a list or tuple of `Task`s, tuples `(x, y)` of arrays, or
             `tf.data.Dataset`s of (x, y).
 
+    Returns:
+        The stream.
+
     Raises:
-        TypeError: for anything else, a single task among it.
-        ValueError: for a stream without tasks.
+        TypeError: If `tasks` is anything else, such as a single task.
+        ValueError: If there are no tasks.
     """
     if isinstance(tasks, TaskStream):
         stream = tasks
-    elif isinstance(tasks, list | tuple) and not _is_arrays(tasks):
+    elif isinstance(tasks, list | tuple) and not _is_pair_of_arrays(tasks):
         stream = TaskStream(tasks)
     else:
         raise TypeError(
             "expected a list of tasks, such as fit_tasks([(x, y)]) or fit_tasks([dataset]); "
-            f"received {_describe(tasks)}"
+            f"received {_type_and_length(tasks)}"
         )
     if not len(stream):
         raise ValueError("expected at least one task, received an empty stream")
     return stream
 
 
-def permuted(data, *, tasks, seed=0):
-    """Each task shows the same rows with the pixels in another fixed order.
+def permuted(data: HasTrain, *, tasks: int, seed: int = 0) -> TaskStream:
+    """Build a stream in which every task permutes the pixels of the same images differently.
 
-    Task 1 is `data` itself; the permutation of each later task is drawn from `seed` and its number,
-    and is the same for train, validation and test.
+    The first task is `data` itself. The permutation of each later task is drawn from `seed` and the
+    number of the task, and is the same for train, validation and test images.
 
     Args:
-        data: anything with `train` and, if it has them, `validation` and `test` tuples (x, y) of
-            arrays: a `Task`, or what `datasets.load` returns.
-        tasks: how many; seed: integer.
+        data: A `Task` whose splits are tuples (x, y) of arrays, or what `datasets.load` returns.
+        tasks: The number of tasks.
+        seed: The seed of the permutations.
+
+    Returns:
+        The stream.
+
+    Raises:
+        ValueError: If `tasks` is not a positive integer.
     """
     check_positive("tasks", tasks, integer=True)
     return TaskStream(
-        _mapped(data, _Permutation(seed, k), f"permutation {k}" if k else "original")
+        _transformed_task(data, Permutation(seed, k), f"permutation {k}" if k else "original")
         for k in range(tasks)
     )
 
 
-def rotated(data, *, tasks, degrees=180.0):
-    """Task k shows the images turned by (k - 1) * degrees / tasks, counter-clockwise.
+def rotated(data: HasTrain, *, tasks: int, degrees: float = 180.0) -> TaskStream:
+    """Build a stream in which every task rotates the same images by a different angle.
+
+    Task k rotates them by (k - 1) * degrees / tasks, counter-clockwise.
 
     Args:
-        data: as in `permuted`, x of shape [N, height, width, channels].
-        tasks: how many; degrees: the turn that a task after the last would have.
+        data: As in `permuted`, with inputs of shape `[N, height, width, channels]`.
+        tasks: The number of tasks.
+        degrees: The angle that one more task after the last would have.
+
+    Returns:
+        The stream.
+
+    Raises:
+        ValueError: If `tasks` is not a positive integer.
     """
     check_positive("tasks", tasks, integer=True)
     angles = [k * degrees / tasks for k in range(tasks)]
-    return TaskStream(_mapped(data, _Rotation(angle), f"{angle:g} degrees") for angle in angles)
-
-
-def split(data, *, classes_per_task=2, order=None):
-    """Each task brings new classes, and the head has room for all: class-incremental learning.
-
-    Args:
-        data: as in `permuted`, with integer labels.
-        classes_per_task: how many classes a task brings; the last may bring fewer.
-        order: the classes in the order in which they come; sorted by default.
-
-    Raises:
-        ValueError: if `order` is not a rearrangement of the classes in `data.train`.
-    """
-    check_positive("classes_per_task", classes_per_task, integer=True)
-    found = sorted({int(k) for k in np.unique(data.train[1])})
-    order = found if order is None else [int(k) for k in order]
-    if sorted(order) != found:
-        raise ValueError(f"order: expected a rearrangement of {found}, received {order}")
-    groups = [order[i : i + classes_per_task] for i in range(0, len(order), classes_per_task)]
     return TaskStream(
-        _mapped(data, _Classes(group), "classes " + ", ".join(map(str, group))) for group in groups
+        _transformed_task(data, Rotation(angle), f"{angle:g} degrees") for angle in angles
     )
 
 
-def sequence(*datasets):
-    """One dataset after the other, each a task: `sequence(mnist, fashion, permuted(mnist)[1])`."""
-    return TaskStream(_mapped(data, None, getattr(data, "name", None)) for data in datasets)
+def split(
+    data: HasTrain, *, classes_per_task: int = 2, order: Sequence[int] | None = None
+) -> TaskStream:
+    """Build a stream in which every task brings new classes: class-incremental learning.
 
-
-class Transformed:
-    """A split that is made of other rows when its task is reached.
+    The labels are unchanged: the classifier has outputs for all classes from the start, and is not
+    told which task an image belongs to.
 
     Args:
-        transform: a function of x and y; rows: a tuple (x, y) of arrays.
+        data: As in `permuted`, with integer labels.
+        classes_per_task: The number of classes per task; the last task may have fewer.
+        order: The order in which the classes come; sorted by default.
+
+    Returns:
+        The stream.
+
+    Raises:
+        ValueError: If `classes_per_task` is not a positive integer, or `order` is not a
+            rearrangement of the classes in `data.train`.
     """
-
-    def __init__(self, transform, rows):
-        self.transform, self.rows = transform, rows
-
-    def __call__(self):
-        return self.transform(*self.rows)
-
-
-class _Permutation:
-    def __init__(self, seed, number):
-        self.seed, self.number = seed, number
-
-    def __call__(self, x, y):
-        if self.number == 0:
-            return x, y
-        flat = x.reshape(len(x), -1)
-        order = np.random.default_rng([self.seed, self.number]).permutation(flat.shape[1])
-        return flat[:, order].reshape(x.shape), y
+    check_positive("classes_per_task", classes_per_task, integer=True)
+    found = sorted({int(k) for k in np.unique(data.train[1])})
+    classes = found if order is None else [int(k) for k in order]
+    if sorted(classes) != found:
+        raise ValueError(f"order: expected a rearrangement of {found}, received {classes}")
+    groups = [classes[i : i + classes_per_task] for i in range(0, len(classes), classes_per_task)]
+    return TaskStream(
+        _transformed_task(data, ClassSelection(group), "classes " + ", ".join(map(str, group)))
+        for group in groups
+    )
 
 
-class _Rotation:
-    def __init__(self, degrees):
-        self.degrees = degrees
+def sequence(*datasets: HasTrain) -> TaskStream:
+    """Build a stream in which every task is another dataset.
 
-    def __call__(self, x, y):
-        if x.ndim != 4:
-            raise ValueError(f"expected images [N, height, width, channels], received {x.shape}")
-        if self.degrees == 0:
-            return x, y
-        turned = [self._turn(x[i : i + 10_000]) for i in range(0, len(x), 10_000)]
-        return np.concatenate(turned), y
+    For example `sequence(mnist, fashion_mnist, permuted(mnist, tasks=2)[1])`.
 
-    def _turn(self, x):
-        cos, sin = np.cos(np.radians(self.degrees)), np.sin(np.radians(self.degrees))
-        row, column = (x.shape[1] - 1) / 2, (x.shape[2] - 1) / 2
-        shift_x = column - cos * column + sin * row  # so that the centre stays where it is
-        shift_y = row - sin * column - cos * row
-        transform = [cos, -sin, shift_x, sin, cos, shift_y, 0, 0]
-        rows = np.tile(np.float32(transform), (len(x), 1))
-        return np.clip(keras.ops.image.affine_transform(x, rows, data_format="channels_last"), 0, 1)
+    Args:
+        *datasets: As in `permuted`, each the data of one task.
+
+    Returns:
+        The stream.
+    """
+    return TaskStream(
+        _transformed_task(data, None, getattr(data, "name", None)) for data in datasets
+    )
 
 
-class _Classes:
-    def __init__(self, classes):
-        self.classes = classes
+def _transformed_task(
+    data: HasTrain,
+    transform: Callable[[np.ndarray, np.ndarray], Arrays] | None,
+    name: str | None,
+) -> Task:
+    """Make a task of the splits of `data`, which are transformed when the task is reached."""
 
-    def __call__(self, x, y):
-        chosen = np.isin(y, self.classes)
-        return x[chosen], y[chosen]
-
-
-def _mapped(data, transform, name):
-    """A task whose splits are those of `data`, transformed when they are reached."""
-
-    def lazily(rows):
+    def lazily(rows: Any) -> Any:
         return rows if rows is None or transform is None else Transformed(transform, rows)
 
     splits = {key: lazily(getattr(data, key, None)) for key in ("train", "validation", "test")}
     return Task(**splits, name=name)
 
 
-def _as_task(task, where):
+def _as_task(task: Any, where: str) -> Task:
     if isinstance(task, Task):
         return task
-    if _is_arrays(task) or isinstance(task, tf.data.Dataset) or callable(task):
+    if _is_pair_of_arrays(task) or isinstance(task, tf.data.Dataset) or callable(task):
         return Task(train=task)
     raise TypeError(
         f"{where}: expected a Task, a tuple (x, y) of arrays or a tf.data.Dataset of (x, y); "
-        f"received {_describe(task)}"
+        f"received {_type_and_length(task)}"
     )
 
 
-def _named(task, name):
+def _with_name(task: Task, name: str) -> Task:
+    """Name a task that has no name yet."""
     return task if task.name is not None else replace(task, name=name)
 
 
-def _is_arrays(value):
+def _is_pair_of_arrays(value: Any) -> bool:
     return (
         isinstance(value, tuple | list)
         and len(value) == 2
@@ -228,5 +242,6 @@ def _is_arrays(value):
     )
 
 
-def _describe(value):
+def _type_and_length(value: Any) -> str:
+    """Describe a value of the wrong type in an error."""
     return f"{type(value).__name__} of {len(value)}" if hasattr(value, "__len__") else repr(value)

@@ -1,40 +1,53 @@
-"""Files that somebody else may have written: read within limits, nothing in them executed.
+"""Reading files from untrusted sources: within size limits, and without executing their content.
 
-Whatever is wrong with a file, one `ValueError` names it, what was expected and what came.
+Whatever is wrong with a file, a single `ValueError` names it, what was expected and what was
+received.
 """
 
 import contextlib
 import io
+import os
 import zipfile
+from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
 MOST_BYTES = 2**32
-"""Larger files are refused unless a limit is given: 4 GiB unpacked."""
+"""The default limit on the unpacked size of a file: 4 GiB."""
 
 
 @contextlib.contextmanager
-def as_value_error(path, expected):
-    """Turn all that a damaged or hostile file can raise into one `ValueError`.
+def as_value_error(path: object, expected: str) -> Iterator[None]:
+    """Turn every exception that reading a damaged or hostile file can raise into a `ValueError`.
 
     Args:
-        path: of the file; expected: such as `"a model saved by keras_ccl"`.
+        path: The path of the file.
+        expected: What the file should be, such as `"a model saved by keras_ccl"`.
+
+    Yields:
+        Nothing; the file is read inside the context.
+
+    Raises:
+        ValueError: If anything is raised inside the context.
     """
     try:
         yield
-    except Exception as error:  # parsers have many kinds, and a hostile file chooses among them
+    except Exception as error:  # parsers raise many types, and a hostile file can pick any of them
         came = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise ValueError(f"{path}: expected {expected}, received: {came}") from error
 
 
-def check_archive(content, most_bytes=MOST_BYTES):
-    """Refuse a ZIP archive that would unpack to too much, or whose checksums do not fit.
+def check_archive(content: str | os.PathLike | IO[bytes], most_bytes: int = MOST_BYTES) -> None:
+    """Refuse a ZIP archive that is too large when unpacked, or whose checksums do not match.
 
     Args:
-        content: a path or a file; most_bytes: what it may unpack to.
+        content: The path of the archive, or the open archive.
+        most_bytes: The largest unpacked size allowed.
 
     Raises:
-        ValueError, zipfile.BadZipFile: for such an archive.
+        ValueError: If the archive is too large or damaged.
+        zipfile.BadZipFile: If it is not a ZIP archive, or damaged.
     """
     with zipfile.ZipFile(content) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
@@ -45,8 +58,20 @@ def check_archive(content, most_bytes=MOST_BYTES):
             raise ValueError(f"{damaged} in it is not what was written")
 
 
-def read_npz(content, most_bytes=MOST_BYTES):
-    """The arrays of the bytes of an .npz file, by name; no pickles."""
+def read_npz(content: bytes, most_bytes: int = MOST_BYTES) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file, without unpickling anything.
+
+    Args:
+        content: The content of the file.
+        most_bytes: The largest unpacked size allowed.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        ValueError: If the file is too large, damaged, or holds pickled objects.
+        zipfile.BadZipFile: If it is not an .npz file, or damaged.
+    """
     check_archive(io.BytesIO(content), most_bytes)
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

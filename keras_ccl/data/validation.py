@@ -1,34 +1,57 @@
-"""What may enter: checks of options and rows, each an error that tells expected and received."""
+"""Checks of options and data; every error names what was expected and what was received."""
 
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class DataSpec(NamedTuple):
-    """What a model expects of a row.
+    """What a model expects of its data.
 
     Attributes:
-        input_shape: shape of one x.
-        num_classes: K.
-        unit_range: whether x must lie in [0, 1] (a Bernoulli likelihood).
+        input_shape: The shape of one input.
+        num_classes: The number of classes, K.
+        unit_range: Whether inputs must lie in [0, 1], as a Bernoulli likelihood requires.
     """
 
-    input_shape: tuple
+    input_shape: tuple[int, ...]
     num_classes: int
     unit_range: bool
 
 
-def check_choice(option, value, choices):
-    """Refuse an unknown option, listing the choices."""
+def check_choice(option: str, value: Any, choices: Collection[Any]) -> None:
+    """Refuse a value that is not among the choices.
+
+    Args:
+        option: The name of the option, for the error.
+        value: Its value.
+        choices: The values allowed.
+
+    Raises:
+        ValueError: If the value is another one; the error lists the choices.
+    """
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{option}: expected one of {listed}; received {value!r}")
 
 
-def check_positive(option, value, *, integer=False, or_zero=False):
-    """Refuse a number that is not finite and positive (or zero), or not an integer."""
-    kinds = (int, np.integer) if integer else (int, float, np.number)
+def check_positive(
+    option: str, value: Any, *, integer: bool = False, or_zero: bool = False
+) -> None:
+    """Refuse a value that is not a finite positive number.
+
+    Args:
+        option: The name of the option, for the error.
+        value: Its value.
+        integer: Whether it must be an integer.
+        or_zero: Whether 0 is allowed.
+
+    Raises:
+        ValueError: If the value is not such a number.
+    """
+    kinds: Any = (int, np.integer) if integer else (int, float, np.number)
     valid = isinstance(value, kinds) and not isinstance(value, bool) and np.isfinite(value)
     if not valid or value < 0 or (value == 0 and not or_zero):
         kind = "integer" if integer else "number"
@@ -36,19 +59,33 @@ def check_positive(option, value, *, integer=False, or_zero=False):
         raise ValueError(f"{option}: expected a finite {kind} {bound}; received {value!r}")
 
 
-def check_share(option, value, *, or_one=False):
-    """Refuse what is not a number in [0, 1), or in [0, 1]."""
+def check_share(option: str, value: Any, *, or_one: bool = False) -> None:
+    """Refuse a value that is not a number in [0, 1).
+
+    Args:
+        option: The name of the option, for the error.
+        value: Its value.
+        or_one: Whether 1 is allowed as well.
+
+    Raises:
+        ValueError: If the value is not such a number.
+    """
     check_positive(option, value, or_zero=True)
     if value > 1 or (value == 1 and not or_one):
         interval = "[0, 1]" if or_one else "[0, 1)"
         raise ValueError(f"{option}: expected a share in {interval}; received {value!r}")
 
 
-def check_shape(shape, spec, where):
-    """Refuse rows of another shape than the model's.
+def check_shape(shape: Sequence[int | None], spec: DataSpec, where: str) -> None:
+    """Refuse inputs whose shape differs from that of the model.
 
     Args:
-        shape: shape of one row of x, None where unknown; where: `"task 3, train"`.
+        shape: The shape of one input, None where it is unknown.
+        spec: What the model expects.
+        where: Where the data come from, for the error, such as `"task 3, train"`.
+
+    Raises:
+        ValueError: If the shape differs.
     """
     same_rank = len(shape) == len(spec.input_shape)
     if not same_rank or any(
@@ -57,18 +94,24 @@ def check_shape(shape, spec, where):
         raise ValueError(f"{where}: x is {tuple(shape)}, the model expects {spec.input_shape}")
 
 
-def check_rows(x, y, spec, where):
-    """Refuse rows that no bound is defined for.
+def check_rows(
+    x: ArrayLike, y: ArrayLike, spec: DataSpec, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Refuse data that the model cannot learn from.
 
     Args:
-        x: [N, ...] array; y: [N], [N, 1] or one-hot [N, K] array; spec: a `DataSpec`;
-        where: what to call the rows in an error, such as `"task 3, train"`.
+        x: Inputs, `[N, ...]`.
+        y: Labels, `[N]`, `[N, 1]` or one-hot `[N, K]`.
+        spec: What the model expects.
+        where: Where the data come from, for errors, such as `"task 3, train"`.
 
     Returns:
-        x as float32 and y as int32 [N].
+        The inputs as float32, `[N, ...]`.
+        The labels as int32, `[N]`.
 
     Raises:
-        ValueError: naming `where`, what was expected and what came.
+        ValueError: If the data do not fit; the error names `where`, what was expected and what was
+            received.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
@@ -83,17 +126,25 @@ def check_rows(x, y, spec, where):
     return x.astype(np.float32, copy=False), class_indices(y, spec.num_classes, where)
 
 
-def class_indices(y, num_classes, where):
-    """Labels as int32 [N] in [0, K), from integers [N] or [N, 1], or one-hot rows [N, K].
+def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
+    """Convert labels to class indices.
+
+    Args:
+        y: Integers `[N]` or `[N, 1]`, or one-hot rows `[N, K]`.
+        num_classes: The number of classes, K.
+        where: Where the labels come from, for errors.
+
+    Returns:
+        The indices in [0, K), `[N]` int32.
 
     Raises:
-        ValueError: for labels that are fractional, negative, too large or not one-hot.
+        ValueError: If labels are fractional, negative, too large or not one-hot.
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim == 2 and y.shape[1] == num_classes:
-        return _from_one_hot(y, where)
+        return _one_hot_to_indices(y, where)
     if y.ndim != 1:
         raise ValueError(
             f"{where}: expected labels [N] or one-hot [N, {num_classes}], received {y.shape}"
@@ -101,14 +152,14 @@ def class_indices(y, num_classes, where):
     if not (np.issubdtype(y.dtype, np.number) or y.dtype == bool):
         raise ValueError(f"{where}: expected integer labels, received dtype {y.dtype}")
     whole = np.isfinite(y) & (y == np.floor(y)) if y.dtype.kind == "f" else np.full(len(y), True)
-    _refuse_first(~whole, y, where, "expected integer labels")
-    _refuse_first(
+    _refuse_where(~whole, y, where, "expected integer labels")
+    _refuse_where(
         (y < 0) | (y >= num_classes), y, where, f"expected labels from 0 to {num_classes - 1}"
     )
     return y.astype(np.int32)
 
 
-def _check_range(x, spec, where):
+def _check_range(x: np.ndarray, spec: DataSpec, where: str) -> None:
     low, high = x.min(), x.max()  # a NaN anywhere makes both NaN
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(np.count_nonzero(~np.isfinite(x)))
@@ -120,13 +171,14 @@ def _check_range(x, spec, where):
         )
 
 
-def _from_one_hot(y, where):
+def _one_hot_to_indices(y: np.ndarray, where: str) -> np.ndarray:
     valid = np.isin(y, (0, 1)).all(1) & (y.sum(1) == 1)
-    _refuse_first(~valid, y, where, "expected one-hot rows, a single 1 among 0")
+    _refuse_where(~valid, y, where, "expected one-hot rows, a single 1 among 0")
     return y.argmax(1).astype(np.int32)
 
 
-def _refuse_first(bad, y, where, expected):
+def _refuse_where(bad: np.ndarray, y: np.ndarray, where: str, expected: str) -> None:
+    """Raise an error about the first of the labels that are marked as bad, if there are any."""
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(f"{where}: {expected}, received {y[row].tolist()} in row {row}")
