@@ -8,7 +8,8 @@ from checks import rows, tiny
 
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
-from keras_ccl.bounds.distributions import label, observation, posterior, standard_normal
+from keras_ccl.bounds.distributions import label, posterior, standard_normal
+from keras_ccl.bounds.likelihoods import Bernoulli, Gaussian
 from keras_ccl.models.rows import current_only
 
 
@@ -19,7 +20,7 @@ def test_joint_terms_by_hand():
         y=y,
         q=posterior(tf.zeros([1, 4])),
         p_z=standard_normal(2),
-        p_x=observation(tf.constant([[0.0, np.log(3.0)]], tf.float32), "bernoulli", None),
+        p_x=Bernoulli().distribution(tf.constant([[0.0, np.log(3.0)]], tf.float32)),
         p_y=label(tf.constant([[0.0, np.log(4.0)]], tf.float32)),
     )
     pixels = np.log(2) - (0.25 * np.log(0.75) + 0.75 * np.log(0.25))
@@ -29,7 +30,7 @@ def test_joint_terms_by_hand():
 
 
 def test_gaussian_observation_by_hand():
-    p_x = observation(tf.constant([[1.0, 2.0]]), "gaussian", 0.5)
+    p_x = Gaussian(0.5).distribution(tf.constant([[1.0, 2.0]]))
     z = (np.array([1.5, 2.0]) - [1.0, 2.0]) / 0.5
     expected = (-0.5 * z**2 - np.log(0.5) - 0.5 * np.log(2 * np.pi)).sum()
     np.testing.assert_allclose(p_x.log_prob(tf.constant([[1.5, 2.0]])), [expected], rtol=1e-6)

@@ -63,7 +63,7 @@ def test_with_a_mixture_the_kl_is_bounded_from_above_and_tight_for_narrow_poster
 def test_the_log_likelihood_is_tfps(likelihood):
     model = tiny(likelihood=likelihood)
     z = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
-    found = serving.log_likelihood(model.decoder(z), X, likelihood, model.observation_scale)
+    found = model.observation.exportable_log_prob(model.decoder(z), X)
     np.testing.assert_allclose(found, model.decode(z).log_prob(X), rtol=1e-4)
 
 

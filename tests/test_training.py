@@ -7,7 +7,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl.data.preparation import prepare
+from keras_ccl.data.ready_tasks import CheckedTask
 from keras_ccl.training.optimizer import reset_optimizer
 
 
@@ -73,7 +73,7 @@ def test_going_on_equals_not_having_stopped():
 def test_validation_weighs_generated_rows_by_the_tasks_they_stand_for():
     model = tiny()
     model.fit_tasks([rows(seed=1), rows(seed=2)], epochs=1, verbose=0)
-    held_out = prepare(ccl.Task(rows(20)), 3, model.data_spec, batch_size=8).train
+    held_out = CheckedTask(ccl.Task(rows(20)), 3, model.data_spec).ready().train
     parts = [[t.numpy() for t in batch] for batch in model.validation_rows(held_out, 8)]
     x, y, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     assert len(x) == len(y) == 40

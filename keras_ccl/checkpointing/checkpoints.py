@@ -34,17 +34,17 @@ class Position(NamedTuple):
 class NoCheckpoints:
     """A run without checkpoints."""
 
-    def restore(self, model):
+    def resume(self, model):
         return Position()
 
     def until_asked_to_stop(self):
         """A context in which Ctrl-C does what it always does."""
         return contextlib.nullcontext()
 
-    def start_task(self, model):
+    def note_start(self, model):
         """Called before anything of a task draws noise."""
 
-    def keeper(self, watched, task, history):
+    def saving_callbacks(self, watched, task, history):
         return []
 
     def task_done(self, model, task, history):
@@ -99,7 +99,7 @@ class Checkpoints:
         if self.asked is not None:
             raise KeyboardInterrupt
 
-    def restore(self, model):
+    def resume(self, model):
         """Put the model back to the newest checkpoint, if there is one: a `Position`.
 
         Within a task the optimizer follows when the task begins: until then its learning rate is
@@ -117,11 +117,11 @@ class Checkpoints:
         epoch = state["epochs"] if state["stopped"] else state["epoch"]
         return Position(state["task"], epoch, history)
 
-    def start_task(self, model):
+    def note_start(self, model):
         """Remember the noise that the order of rows and the validation rows are drawn from."""
         self.noise_at_start = model.noise.numpy().tolist()
 
-    def keeper(self, watched, task, history):
+    def saving_callbacks(self, watched, task, history):
         """The callback, last of all, that saves; the first time it puts back what was found.
 
         Args:
@@ -129,7 +129,7 @@ class Checkpoints:
         """
         resumed = self.found if self.found and is_within_task(self.found[0]) else None
         self.found = None
-        return [_Keeper(self, watched, task, history, resumed)]
+        return [_SavingCallback(self, watched, task, history, resumed)]
 
     def task_done(self, model, task, history):
         """Save between two tasks."""
@@ -177,7 +177,7 @@ class EpochLogs(keras.callbacks.Callback):
             self.epochs.setdefault(name, []).append(float(value))
 
 
-class _Keeper(keras.callbacks.Callback):
+class _SavingCallback(keras.callbacks.Callback):
     def __init__(self, run, watched, task, history, resumed):
         super().__init__()
         self.run, self.watched, self.task = run, watched, task
@@ -260,7 +260,7 @@ class _Keeper(keras.callbacks.Callback):
         )
 
 
-def start(model, directory, *, keep_last, save_every, writes=True, alone=True, **run):
+def open_checkpoints(model, directory, *, keep_last, save_every, writes=True, alone=True, **run):
     """`Checkpoints` in a directory, or `NoCheckpoints`.
 
     Args:

@@ -83,7 +83,7 @@ def run_identity(model, **run):
     optimizer = _without_names(keras.saving.serialize_keras_object(model.optimizer)["config"])
     kind = type(model.optimizer).__name__
     return {
-        "model": {"class": type(model).__name__, **model.options(), "shapes": shapes},
+        "model": {"class": model.method_name, **model.options(), "shapes": shapes},
         "optimizer": {"class": kind, **optimizer},
         **run,
     }

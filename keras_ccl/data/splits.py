@@ -180,6 +180,9 @@ class DatasetSplit:
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
 
 
+Split = ArraySplit | DatasetSplit
+
+
 def shard_by_rows(dataset):
     """The dataset with rows, not files, to be shared out among workers."""
     options = tf.data.Options()

@@ -11,7 +11,7 @@ from keras_ccl.data.splits import message_of
 from keras_ccl.training.replicas import WORKER_LOST
 
 
-class FiniteLoss(keras.callbacks.Callback):
+class LossGuard(keras.callbacks.Callback):
     """Stops at the first step whose loss is NaN or infinite, with the model of the last good epoch.
 
     Args:
