@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from keras_ccl.data.splits import MEASURING_BATCH, ArraySplit, Split, as_split
+from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
 from keras_ccl.data.streams import Task, TaskStream, Transformed
 from keras_ccl.data.validation import DataSpec, check_rows
 

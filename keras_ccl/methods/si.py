@@ -38,9 +38,11 @@ class SynapticIntelligence(Method):
         self.penalty_weight, self.damping = penalty_weight, damping
 
     def attach(self, model: JointVAE) -> None:
-        variables = model.trainable_variables
-        for name in ("omega", "anchor", "path", "before"):
-            setattr(self, name, [self.weight_beside(v, name) for v in variables])
+        def beside(name: str) -> list:
+            return [self.weight_beside(v, name) for v in model.trainable_variables]
+
+        self.omega, self.integral = beside("omega"), beside("integral")
+        self.anchor, self.before = beside("anchor"), beside("before")
 
     def term_weights(self) -> dict[str, float]:
         return {"penalty": self.penalty_weight}
@@ -53,7 +55,7 @@ class SynapticIntelligence(Method):
         for k, variable in enumerate(model.trainable_variables):
             self.anchor[k].assign(variable)
             self.before[k].assign(variable)
-            self.path[k].assign(tf.zeros_like(variable))
+            self.integral[k].assign(tf.zeros_like(variable))
 
     def after_step(
         self, model: JointVAE, gradients: list[tf.Tensor], loss_scale: tf.Tensor
@@ -62,10 +64,10 @@ class SynapticIntelligence(Method):
             penalty = self.penalty_weight * self.omega[k] * (self.before[k] - self.anchor[k])
             gradient = replicas.over_replicas(gradients[k]) / loss_scale - penalty
             step = variable - self.before[k]  # 0 where float16 skipped the step: gradients are inf
-            self.path[k].assign_sub(tf.math.multiply_no_nan(gradient, step))
+            self.integral[k].assign_sub(tf.math.multiply_no_nan(gradient, step))
             self.before[k].assign(variable)
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         for k, variable in enumerate(model.trainable_variables):
             change = tf.square(variable - self.anchor[k])
-            self.omega[k].assign_add(tf.nn.relu(self.path[k]) / (change + self.damping))
+            self.omega[k].assign_add(tf.nn.relu(self.integral[k]) / (change + self.damping))

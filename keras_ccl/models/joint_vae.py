@@ -183,15 +183,7 @@ class JointVAE(JointModel):
     # From task to task.
 
     def validation_rows(self, split: Split, batch_size: int) -> tf.data.Dataset:
-        """What callbacks judge by: held-out rows, and old rows that weigh t times as much.
-
-        Args:
-            split: the validation split of the current task.
-            batch_size: rows per batch.
-
-        Returns:
-            A dataset of (x, y, weight).
-        """
+        """What callbacks judge by, a dataset of (x, y, weight): see `validation_rows`."""
         return validation_rows(self, split, batch_size)
 
     def begin_task(self, task: ReadyTask) -> None:

@@ -2,12 +2,14 @@
 
 import contextlib
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_ccl.checkpointing.state import capture_state, restore_state
-from keras_ccl.data.splits import message_of
+from keras_ccl.data.dataset_split import message_of
 from keras_ccl.training.replicas import WORKER_LOST
 
 
@@ -18,15 +20,15 @@ class LossGuard(keras.callbacks.Callback):
         task: its number, for the error.
     """
 
-    def __init__(self, task):
+    def __init__(self, task: int) -> None:
         super().__init__()
         self.task = task
         self.epoch = 0
-        self._good = None
+        self._good: dict[str, Any] | None = None
 
     @contextlib.contextmanager
-    def watching(self, model):
-        """Where a dataset, or an operation of a step, fails: back to the last good epoch.
+    def watching(self, model: keras.Model) -> Iterator[None]:
+        """A context in which a failing dataset or step brings back the last good epoch.
 
         Raises:
             RuntimeError: naming task and epoch, with what TensorFlow told.
@@ -43,19 +45,19 @@ class LossGuard(keras.callbacks.Callback):
                 f"{message_of(error)}. The model is that of the end of the epoch before"
             ) from error
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self._good = capture_state(self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._good = capture_state(self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self._good = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises FloatingPointError, naming task, epoch, step and the terms that went bad."""
         if math.isfinite(logs["loss"]):
             return

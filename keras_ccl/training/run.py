@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from keras_ccl.checkpointing.checkpoints import EpochLogs, open_checkpoints
+from keras_ccl.checkpointing.checkpoints import open_checkpoints
+from keras_ccl.checkpointing.saving_callback import EpochLogs
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training import optimizer, replicas
