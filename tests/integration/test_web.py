@@ -14,9 +14,12 @@ from keras_ccl.export.formats import open_onnx
 ROOT = Path(__file__).parents[2]
 CHROMIUM, DRIVER, NPM = (shutil.which(name) for name in ("chromium", "chromedriver", "npm"))
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER and NPM), reason="needs chromium, chromedriver and npm"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER and NPM), reason="needs chromium, chromedriver and npm"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
