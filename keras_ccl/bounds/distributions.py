@@ -6,9 +6,7 @@ only distributions are passed. Those over x are in `likelihoods`.
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 LOG_VAR_LIMIT = 12.0
 """Log-variances are bounded smoothly to (-12, 12): a scale between 0.0025 and 403."""

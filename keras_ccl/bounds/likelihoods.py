@@ -4,12 +4,11 @@ A likelihood is one class and one entry of `LIKELIHOODS`.
 """
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 
 class Likelihood(Protocol):
@@ -84,7 +83,10 @@ class Gaussian:
         return _sum_over_axes(-0.5 * tf.square(offset) - log_scale - 0.5 * math.log(2 * math.pi))
 
 
-LIKELIHOODS = {"bernoulli": lambda scale: Bernoulli(), "gaussian": Gaussian}
+LIKELIHOODS: dict[str, Callable[[float], Likelihood]] = {
+    "bernoulli": lambda scale: Bernoulli(),
+    "gaussian": Gaussian,
+}
 """By the name that a model's option `likelihood` takes: a function of `observation_scale`."""
 
 

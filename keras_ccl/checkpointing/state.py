@@ -73,7 +73,8 @@ def callback_states(
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """What callbacks keep from epoch to epoch: a record each, and arrays by name."""
-    records, arrays = [], {}
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for k, callback in enumerate(callbacks):
         plain, lists = callback_state(callback)
         records.append({"class": type(callback).__name__, **plain})
@@ -149,7 +150,7 @@ def _variables(model: keras.Model) -> list[Any]:
 
 def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
     """The arrays named prefix/0, prefix/1 and so on."""
-    found = []
+    found: list[np.ndarray] = []
     while f"{prefix}/{len(found)}" in arrays:
         found.append(arrays[f"{prefix}/{len(found)}"])
     return found

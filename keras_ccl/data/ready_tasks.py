@@ -82,7 +82,8 @@ class CheckedTask:
     def _checked(self, data: Any, kind: str, steps: int | None = None) -> Any:
         """A split, or the function that will return it when the task is reached."""
         if isinstance(data, Transformed):
-            check_rows(*data.rows, self._spec, self._where(kind))  # what it is made of
+            x, y = data.rows  # what it is made of
+            check_rows(x, y, self._spec, self._where(kind))
         return data if data is None or callable(data) else self._reached(data, kind, steps)
 
     def _reached(self, data: Any, kind: str, steps: int | None = None) -> Any:

@@ -63,7 +63,7 @@ class ElasticWeightConsolidation(Method):
         self.anchor = [self.weight_beside(v, f"anchor_{k}") for k, v in enumerate(variables)]
 
     def term_weights(self) -> dict[str, float]:
-        return {"penalty": self.penalty_weight}
+        return {"penalty": float(self.penalty_weight or 0.0)}
 
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The penalty, nats: 0 before the second task."""

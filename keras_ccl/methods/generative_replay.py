@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import objectives
 from keras_ccl.data.ready_tasks import ReadyTask
@@ -139,7 +139,7 @@ class GenerativeReplay(Method):
         """
         classes, seed = tf.identity(model.task_classes.value), model.next_seed()
 
-        def novelty(q: tfp.distributions.Distribution, p_y: tfp.distributions.Distribution):
+        def novelty(q: tfd.Distribution, p_y: tfd.Distribution) -> tf.Tensor:
             share = model.classification_at_mean
             sampled = objectives.novelty(p_y, classes)
             p_y_at_mean = model.classify(q.mean(), training=True)

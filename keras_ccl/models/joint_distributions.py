@@ -5,14 +5,12 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.validation import DataSpec, check_choice, check_positive
 from keras_ccl.models import networks, rows
 from keras_ccl.training import replicas
-
-tfd = tfp.distributions
 
 
 class Inference(NamedTuple):

@@ -34,17 +34,15 @@ def fit_jointly(
         TypeError: for train rows that are not arrays.
     """
     stream = as_stream(tasks)
-    history = measured = None
-    for k in range(1, len(stream) + 1):
-        model = make_model()
-        measured = measured or checked_tasks(stream, model.data_spec)
+    model = make_model()
+    measured = checked_tasks(stream, model.data_spec)
+    history = TaskHistory(method="joint training (not continual)")
+    for k, task in enumerate(stream, start=1):
+        model = model if k == 1 else make_model()
         together = Task(_all_rows(stream[:k]), name=f"tasks 1 to {k} at once")
         record = fit_tasks(model, TaskStream([together]), **options)
-        if history is None:
-            kept = {"options": record.options, "seed": record.seed}
-            history = TaskHistory(method="joint training (not continual)", **kept)
-        row = evaluate_tasks(model, measured[:k])
-        history.append(stream[k - 1].name, *row, record.epochs[0])
+        history.options, history.seed = record.options, record.seed
+        history.append(task.name, *evaluate_tasks(model, measured[:k]), record.epochs[0])
     return model, history
 
 

@@ -38,8 +38,7 @@ class LossGuard(keras.callbacks.Callback):
         except WORKER_LOST:
             raise  # a worker: `replicas.lost_worker_named` tells
         except tf.errors.OpError as error:
-            if self._good is not None:
-                restore_state(model, self._good)
+            self._restore(model)
             raise RuntimeError(
                 f"task {self.task}, epoch {self.epoch}: the dataset or a step failed: "
                 f"{message_of(error)}. The model is that of the end of the epoch before"
@@ -62,9 +61,13 @@ class LossGuard(keras.callbacks.Callback):
         if math.isfinite(logs["loss"]):
             return
         bad = [name for name in self.model.term_weights() if not math.isfinite(logs[name])]
-        restore_state(self.model, self._good)
+        self._restore(self.model)
         raise FloatingPointError(
             f"task {self.task}, epoch {self.epoch}, step {batch + 1}: the loss is {logs['loss']}; "
             f"not finite: {', '.join(bad) or 'their weighted sum'}. The model is that of the end "
             "of the epoch before; a smaller learning rate may help"
         )
+
+    def _restore(self, model: keras.Model) -> None:
+        if self._good is not None:
+            restore_state(model, self._good)

@@ -81,9 +81,9 @@ class Plan:
 
 
 def _epochs_by_task(epochs: int | Sequence[int], tasks: int) -> list[int]:
-    each = list(epochs) if isinstance(epochs, list | tuple) else [epochs] * tasks
+    each = list(epochs) if isinstance(epochs, Sequence) else [epochs] * tasks
     if len(each) != tasks:
-        raise ValueError(f"epochs: expected one number a task, {tasks}; received {len(each)}")
+        raise ValueError(f"epochs: expected one number per task, {tasks}; received {len(each)}")
     for number in each:
         check_positive("epochs", number, integer=True)
     return each

@@ -1,5 +1,6 @@
 """ContinualModel: what `fit_tasks` needs of a model. It imports no model."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -13,8 +14,8 @@ from keras_ccl.data.validation import DataSpec
 class ContinualModel(Protocol):
     """A Keras model that learns one task after the other.
 
-    Beside the members below it has Keras's own `compile`, `fit` and `evaluate`; what `evaluate`
-    returns holds `accuracy` and `negative_elbo` (nats).
+    `compile`, `fit` and `evaluate` are Keras's own; what `evaluate` returns holds `accuracy` and
+    `negative_elbo` (nats).
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight, counted by `end_task`.
@@ -30,6 +31,11 @@ class ContinualModel(Protocol):
     optimizer: keras.optimizers.Optimizer
     compiled: bool
     stop_training: bool
+
+    distribute_strategy: Any
+    compile: Callable[..., None]
+    fit: Callable[..., Any]
+    evaluate: Callable[..., Any]
 
     @property
     def method_name(self) -> str: ...
