@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ccl.bounds.distributions import posterior
-from keras_ccl.bounds.mixtures import fit_classes, gaussian, k_means
+from keras_ccl.bounds.mixtures import fit_classes, fit_gaussian, k_means
 from keras_ccl.bounds.priors import MixturePrior, NormalPrior
 
 KEY = tf.constant([3, 4])
@@ -57,14 +57,14 @@ def test_a_class_that_was_not_seen_gets_no_weight_and_clusters_are_found():
 def test_row_weights_count_as_repeated_rows():
     rng = np.random.default_rng(2)
     z = rng.normal(size=(300, 2))
-    twice = gaussian(np.concatenate([z, z[:100]]), np.ones(400), 1.0)
-    weighted = gaussian(z, np.where(np.arange(300) < 100, 2.0, 1.0), 1.0)
+    twice = fit_gaussian(np.concatenate([z, z[:100]]), np.ones(400), 1.0)
+    weighted = fit_gaussian(z, np.where(np.arange(300) < 100, 2.0, 1.0), 1.0)
     np.testing.assert_allclose(twice[0], weighted[0], atol=1e-12)
     np.testing.assert_allclose(twice[1], weighted[1], atol=0.02)  # shrinkage counts rows
 
 
 def test_the_covariance_of_few_points_is_shrunk_to_the_class():
-    mean, tril = gaussian(np.array([[1.0, 2.0]]), np.ones(1), 3.0)
+    mean, tril = fit_gaussian(np.array([[1.0, 2.0]]), np.ones(1), 3.0)
     np.testing.assert_array_equal(mean, [1.0, 2.0])
     np.testing.assert_allclose(tril @ tril.T, 3.0 * 20 / 21 * np.eye(2), rtol=1e-3)
 

@@ -1,35 +1,35 @@
-"""Divergences between posteriors: pure maths, in nats, one value a row."""
+"""Divergences between posteriors: pure functions, in nats, one value per row."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 
-def kl_divergence(q, p):
-    """KL(q || p) in closed form.
+def kl_divergence(q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
+    """Compute KL(q || p) in closed form.
 
     Args:
-        q: distribution with batch shape [B], or [].
-        p: distribution over the same events, batch shape [B], or [].
+        q: A distribution with batch shape `[B]` or `[]`.
+        p: A distribution over the same events, with batch shape `[B]` or `[]`.
 
     Returns:
-        [B], nats.
+        The divergence of each row, `[B]`, in nats.
     """
-    return tfp.distributions.kl_divergence(q, p)
+    return tfd.kl_divergence(q, p)
 
 
-def information_gain(q, z):
-    """A one-sample estimate of KL(q(z given x_i) || q(z)), whose mean over rows is I(z; x).
+def information_gain(q: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+    """Estimate KL(q(z|x_i) || q(z)) from one sample; its mean over rows estimates I(z; x).
 
-    q(z) is the aggregate posterior of the batch, the mean of q(z given x_j) over its rows, so no
-    value exceeds log B. The paper names its regulariser L_I "negative information gain" and leaves
-    it open; this definition is ours (docs/architecture.md).
+    q(z) is the aggregate posterior of the batch, the mean of q(z|x_j) over its rows, so no value
+    exceeds log B. The paper names its regulariser L_I "negative information gain" without defining
+    it; this definition is ours (see docs/architecture.md).
 
     Args:
-        q: posteriors, batch shape [B], event shape [Z].
-        z: [B, Z], row i a sample of q(z given x_i).
+        q: Posteriors with batch shape `[B]` and event shape `[Z]`.
+        z: `[B, Z]`, where row i is a sample of q(z|x_i).
 
     Returns:
-        [B], nats.
+        The estimate for each row, `[B]`, in nats.
     """
     pairwise = q.log_prob(z[:, tf.newaxis, :])  # [B, B]: sample i under posterior j
     rows = tf.cast(tf.shape(z)[0], tf.float32)

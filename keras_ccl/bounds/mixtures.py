@@ -1,21 +1,35 @@
-"""Fitting Gaussians to labelled points: k-means++ in each class, then weighted moments."""
+"""Gaussians fitted to labelled points: k-means in each class, then weighted moments."""
 
 import numpy as np
 
 SHRINKAGE_ROWS = 20.0
-"""A component's covariance is pulled to its class's mean variance as if by this many rows."""
+"""Shrinkage of covariances: the mean variance of the class counts as much as this many rows."""
 
 
-def fit_classes(z, y, row_weights, *, num_classes, components, rng):
-    """Fit `components` Gaussians with full covariance to the points of each class.
+def fit_classes(
+    z: np.ndarray,
+    y: np.ndarray,
+    row_weights: np.ndarray,
+    *,
+    num_classes: int,
+    components: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit `components` Gaussians with full covariances to the points of each class.
 
     Args:
-        z: [N, Z]; y: [N] integers in [0, num_classes); row_weights: [N], not negative.
-        num_classes: K; components: M, Gaussians a class; rng: a NumPy generator.
+        z: The points, `[N, Z]`.
+        y: Their classes, `[N]`, integers in [0, num_classes).
+        row_weights: Their weights, `[N]`, not negative.
+        num_classes: The number of classes, K.
+        components: The number of Gaussians per class, M.
+        rng: Draws the seeds of the clusters.
 
     Returns:
-        weights [K M], adding up to 1, 0 for components without points; means [K M, Z]; lower
-        Cholesky factors of the covariances [K M, Z, Z].
+        The weights of the components, `[K M]`, which add up to 1 and are 0 for components without
+            points.
+        Their means, `[K M, Z]`.
+        The lower Cholesky factors of their covariances, `[K M, Z, Z]`.
     """
     size, dim = num_classes * components, z.shape[1]
     weights = np.zeros(size)
@@ -28,15 +42,24 @@ def fit_classes(z, y, row_weights, *, num_classes, components, rng):
         for m in np.unique(assigned):
             inside, at = assigned == m, k * components + m
             weights[at] = shares[inside].sum()
-            means[at], trils[at] = gaussian(points[inside], shares[inside], within.mean())
+            means[at], trils[at] = fit_gaussian(points[inside], shares[inside], within.mean())
     return weights / weights.sum(), means, trils
 
 
-def gaussian(points, shares, prior_variance):
-    """The weighted mean and Cholesky factor of the covariance, shrunk to `prior_variance` I.
+def fit_gaussian(
+    points: np.ndarray, shares: np.ndarray, prior_variance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit one Gaussian, with its covariance shrunk towards `prior_variance` I.
 
     Args:
-        points: [n, Z]; shares: [n], positive.
+        points: `[n, Z]`.
+        shares: Their weights, `[n]`, positive.
+        prior_variance: The variance to shrink towards, as if it had been seen in
+            `SHRINKAGE_ROWS` further points.
+
+    Returns:
+        The weighted mean, `[Z]`.
+        The lower Cholesky factor of the covariance, `[Z, Z]`.
     """
     n, dim = points.shape
     mean = np.average(points, 0, shares)
@@ -47,17 +70,25 @@ def gaussian(points, shares, prior_variance):
     return mean, np.linalg.cholesky(keep * covariance + ridge * np.eye(dim))
 
 
-def k_means(points, clusters, rng, *, rounds=15):
-    """Lloyd's algorithm from k-means++ seeds.
+def k_means(
+    points: np.ndarray, clusters: int, rng: np.random.Generator, *, rounds: int = 15
+) -> np.ndarray:
+    """Cluster points by Lloyd's algorithm, started from k-means++ seeds.
+
+    Args:
+        points: `[n, Z]`.
+        clusters: The largest number of clusters.
+        rng: Draws the seeds.
+        rounds: The largest number of iterations.
 
     Returns:
-        [n], the cluster of each point, in [0, min(clusters, n)).
+        The cluster of each point, `[n]`, in [0, min(clusters, n)).
     """
     centres = seed_centres(points, min(clusters, len(points)), rng)
-    assigned = None
+    assigned = np.full(len(points), -1)
     for _ in range(rounds):
         nearest = squared_distances(points, centres).argmin(1)
-        if assigned is not None and np.array_equal(nearest, assigned):
+        if np.array_equal(nearest, assigned):
             break
         assigned = nearest
         for m in np.unique(assigned):
@@ -65,8 +96,20 @@ def k_means(points, clusters, rng, *, rounds=15):
     return assigned
 
 
-def seed_centres(points, clusters, rng):
-    """k-means++ (Arthur and Vassilvitskii 2007): chances by squared distance to the nearest."""
+def seed_centres(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose the first centres by k-means++ (Arthur and Vassilvitskii 2007).
+
+    Each centre is a point, drawn with a probability proportional to its squared distance from the
+    nearest centre chosen before.
+
+    Args:
+        points: `[n, Z]`.
+        clusters: The number of centres, m.
+        rng: Draws them.
+
+    Returns:
+        The centres, `[m, Z]`.
+    """
     centres = points[rng.integers(len(points), size=1)]
     distances = squared_distances(points, centres)[:, 0]
     while len(centres) < clusters:
@@ -76,8 +119,8 @@ def seed_centres(points, clusters, rng):
     return centres
 
 
-def squared_distances(points, centres):
-    """[n, m], for points [n, Z] and centres [m, Z]."""
+def squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Compute the squared distances `[n, m]` of points `[n, Z]` from centres `[m, Z]`."""
     cross = points @ centres.T
     squares = np.square(points).sum(1)[:, None] + np.square(centres).sum(1)
     return np.maximum(squares - 2 * cross, 0.0)

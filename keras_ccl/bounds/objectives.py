@@ -1,28 +1,45 @@
 """The joint bound (eq. 4) and the continual objective (eq. 5) as named terms.
 
-Every term is a loss: what is minimised, in nats, one value a row. The mean over rows is taken in
-`weighted_mean` and nowhere else; `total` adds the means with the weights of the method.
+Every term is a loss, a quantity to minimise, in nats, with one value per row. The mean over rows is
+taken in `weighted_mean` and nowhere else; `total` adds the means with the weights of the method.
 """
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds.divergences import information_gain, kl_divergence
 
 
-def joint_terms(*, x, y, q, p_z, p_x, p_y):
-    """The terms of the joint bound, eq. 4:
+def joint_terms(
+    *,
+    x: tf.Tensor,
+    y: tf.Tensor,
+    q: tfd.Distribution,
+    p_z: tfd.Distribution,
+    p_x: tfd.Distribution,
+    p_y: tfd.Distribution,
+) -> dict[str, tf.Tensor]:
+    """Compute the terms of the joint bound, eq. 4.
 
         log p(x, y) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)) + E_q[log p(y|z)]
 
-    with one sample z ~ q(z|x), at which `p_x` and `p_y` were evaluated.
+    The expectations are estimated with one sample z ~ q(z|x) per row, the one at which `p_x` and
+    `p_y` were evaluated.
 
     Args:
-        x: [B, ...]; y: [B, K], one-hot or probabilities.
-        q: q(z|x); p_z: p(z); p_x: p(x|z); p_y: p(y|z), distributions over the rows.
+        x: Inputs, `[B, ...]`.
+        y: Labels, `[B, K]`, one-hot or probabilities.
+        q: The posterior q(z|x), batch shape `[B]`, event shape `[Z]`.
+        p_z: The prior p(z), event shape `[Z]`.
+        p_x: p(x|z), batch shape `[B]`, with the event shape of x.
+        p_y: p(y|z), batch shape `[B]`, event shape `[K]`.
 
     Returns:
-        dict of [B], nats: `reconstruction`, `kl`, `classification`. Minus their sum is the bound.
+        The terms `reconstruction`, `kl` and `classification`, each `[B]`, in nats. Minus their sum
+        is the bound.
     """
     return {
         "reconstruction": -p_x.log_prob(x),
@@ -31,43 +48,53 @@ def joint_terms(*, x, y, q, p_z, p_x, p_y):
     }
 
 
-def classification_at_mean(classification, *, y, p_y_at_mean, share):
-    """A share of the classification term taken where `predict` classifies, at the posterior mean.
+def classification_at_mean(
+    classification: tf.Tensor, *, y: tf.Tensor, p_y_at_mean: tfd.Distribution, share: float
+) -> tf.Tensor:
+    """Take a share of the classification term at the posterior mean, where `predict` classifies.
 
     Args:
-        classification: [B], nats, the term at a sample of z; y: [B, K]; p_y_at_mean: p(y|z) at the
-            mean of q(z|x); share: in [0, 1]; 0 is eq. 4.
+        classification: The term at a sample of z, `[B]`, in nats.
+        y: Labels, `[B, K]`, one-hot or probabilities.
+        p_y_at_mean: p(y|z) at the mean of q(z|x), batch shape `[B]`, event shape `[K]`.
+        share: The share in [0, 1]; 0 leaves the term as in eq. 4.
 
     Returns:
-        [B], nats.
+        The term with that share moved, `[B]`, in nats.
     """
     return (1 - share) * classification - share * p_y_at_mean.log_prob(y)
 
 
-def novelty(p_y, classes):
-    """-log p(y in C|z): how far a row is from being taken for one of the classes C at all.
+def novelty(p_y: tfd.Distribution, classes: tf.Tensor) -> tf.Tensor:
+    """Compute -log p(y in C|z): how unlikely it is that a row is of any of the classes C.
 
     Args:
-        p_y: p(y|z), batch shape [B] over K; classes: [K], 1 for the classes of C, else 0.
+        p_y: p(y|z), batch shape `[B]`, event shape `[K]`.
+        classes: `[K]`, 1 for the classes in C and 0 for the others.
 
     Returns:
-        [B], nats. With log p(y|y in C, z) it makes up log p(y|z), for y in C.
+        `[B]`, in nats. For y in C, subtracting log p(y|y in C, z) gives -log p(y|z).
     """
     logits = p_y.logits_parameter()
     within = tf.where(classes > 0, logits, -np.inf)
     return tf.reduce_logsumexp(logits, 1) - tf.reduce_logsumexp(within, 1)
 
 
-def continual_terms(*, q_student, q_teacher, z, information):
-    """The terms that eq. 5 adds on generated rows x~.
+def continual_terms(
+    *, q_student: tfd.Distribution, q_teacher: tfd.Distribution, z: tf.Tensor, information: bool
+) -> dict[str, tf.Tensor]:
+    """Compute the terms that eq. 5 adds on generated rows x~.
 
     Args:
-        q_student: q_s(z|x~); q_teacher: q_t(z|x~); z: [B~, Z], a sample of q_student a row;
-        information: whether its term is wanted: it compares every pair of rows, and would take half
-            of the time of a step.
+        q_student: q_s(z|x~), batch shape `[B~]`, event shape `[Z]`.
+        q_teacher: q_t(z|x~), with the same shapes.
+        z: One sample of `q_student` per row, `[B~, Z]`.
+        information: Whether to compute the information term. It compares every pair of rows and
+            would take half the time of a step.
 
     Returns:
-        dict of [B~], nats: `distillation`, KL(q_s || q_t); `information`, the estimate of I(z; x~).
+        The terms, each `[B~]`, in nats: `distillation`, KL(q_s || q_t), and, if wanted,
+        `information`, the estimate of I(z; x~).
     """
     terms = {"distillation": kl_divergence(q_student, q_teacher)}
     if information:
@@ -75,39 +102,50 @@ def continual_terms(*, q_student, q_teacher, z, information):
     return terms
 
 
-def quadratic_penalty(variables, anchors, importances):
-    """EWC's 1/2 sum_i F_i (theta_i - anchor_i)^2, a scalar, nats (Kirkpatrick et al. 2017).
+def quadratic_penalty(
+    variables: Sequence[tf.Tensor],
+    anchors: Sequence[tf.Tensor],
+    importances: Sequence[tf.Tensor],
+) -> tf.Tensor:
+    """Compute the penalty of EWC, 1/2 sum_i F_i (theta_i - anchor_i)^2 (Kirkpatrick et al. 2017).
 
     Args:
-        variables, anchors, importances: lists of tensors of the same shapes.
+        variables: The weights theta.
+        anchors: Their values after the last task, with the same shapes.
+        importances: The diagonal Fisher information F, with the same shapes.
+
+    Returns:
+        A scalar, in nats.
     """
     parts = zip(variables, anchors, importances, strict=True)
     return 0.5 * tf.add_n([tf.reduce_sum(f * tf.square(v - a)) for v, a, f in parts])
 
 
-def weighted_mean(term, row_weights):
-    """The one place where rows are averaged: sum over rows of weight times term.
+def weighted_mean(term: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
+    """Average a term over rows, the only place where this is done.
 
     Args:
-        term: [B], nats; row_weights: [B], adding up to 1 over all rows of a step.
+        term: `[B]`, in nats.
+        row_weights: `[B]`; the weights of all rows of a step add up to 1.
 
     Returns:
-        a scalar, nats.
+        The sum over rows of weight times term, a scalar, in nats.
     """
     return tf.reduce_sum(row_weights * term)
 
 
-def total(terms, weights):
-    """The loss: the weighted sum of the terms, of each row or of their means.
+def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
+    """Compute the loss: the weighted sum of the terms, either per row or of their means.
 
     Args:
-        terms: dict of tensors of one shape, nats; weights: dict of floats, one for each of `terms`.
+        terms: Tensors of the same shape by name, in nats.
+        weights: The weight of each of the terms.
 
     Returns:
-        a tensor of that shape, nats.
+        A tensor of that shape, in nats.
     """
     weighted = [weights[name] * term for name, term in terms.items()]
-    return tf.reduce_sum(tf.stack(weighted), 0)  # always in one order: `add_n` is not
+    return tf.reduce_sum(tf.stack(weighted), 0)  # in a fixed order, unlike `add_n`
 
 
 def soft_label_kl(

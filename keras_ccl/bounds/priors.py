@@ -1,79 +1,108 @@
-"""p(z), the distribution that generated rows start from: N(0, I), or a mixture learnt from q(z).
+"""p(z), the distribution that replay starts from: N(0, I), or a mixture learnt from q(z).
 
-Training always uses N(0, I) in the bound. The mixture is refitted after a task, with the networks
-fixed, to samples of the aggregate posterior: over p(z) alone that maximises the bound, and it keeps
-the classes of earlier tasks reachable after the aggregate posterior has left N(0, I). It is a
-summary in latent space: no row of data and no further model is kept.
+Training always uses N(0, I) in the bound. The mixture is refitted after each task, with the
+networks fixed, to samples of the aggregate posterior. This maximises the bound over p(z), and it
+keeps the classes of earlier tasks reachable after the aggregate posterior has moved away from
+N(0, I). The mixture is a summary in latent space: neither data nor another model is kept.
 """
+
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds.distributions import standard_normal
 from keras_ccl.bounds.divergences import kl_divergence
 from keras_ccl.bounds.mixtures import fit_classes
 
-tfd = tfp.distributions
-
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
 class NormalPrior(keras.layers.Layer):
-    """p(z) = N(0, I), as in the paper. It has nothing to fit."""
+    """p(z) = N(0, I), as in the paper. There is nothing to fit.
 
-    def __init__(self, latent_dim, num_classes=None, components=None, **kwargs):
+    Args:
+        latent_dim: The number of latent dimensions, Z.
+        num_classes: Not used; accepted so that every prior is made in the same way.
+        components: Not used, likewise.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_classes: int | None = None,
+        components: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(trainable=False, **kwargs)
         self.latent_dim = latent_dim
         self.built = True
 
-    def fit(self, z, y, row_weights, *, seed):
-        """Does nothing: N(0, I) stays what it is."""
+    def fit(self, z: np.ndarray, y: np.ndarray, row_weights: np.ndarray, *, seed: int) -> None:
+        """Do nothing: N(0, I) is fixed. See `MixturePrior.fit`."""
 
-    def sample(self, rows, seed):
-        """Draw z.
+    def sample(self, rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draw samples of z.
 
         Args:
-            rows: how many; seed: a stateless seed, [2] int32.
+            rows: The number of samples.
+            seed: A stateless seed, `[2]` int32.
 
         Returns:
-            [rows, Z].
+            The samples, `[rows, Z]`.
         """
         return standard_normal(self.latent_dim).sample(rows, seed=seed)
 
-    def kl(self, q, z):
-        """KL(q(z|x) || p(z)) in closed form: [B], nats. `z` is not needed."""
+    def kl(self, q: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+        """Compute KL(q(z|x) || p(z)) in closed form.
+
+        Args:
+            q: Posteriors, batch shape `[B]`, event shape `[Z]`.
+            z: Not used; see `MixturePrior.kl`.
+
+        Returns:
+            The divergence of each row, `[B]`, in nats.
+        """
         return kl_divergence(q, standard_normal(self.latent_dim))
 
-    def gaussians(self):
-        """As arrays: log weights [C], means [C, Z], Cholesky factors [C, Z, Z], C components."""
+    def gaussians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return p(z) as arrays, a mixture of a single Gaussian.
+
+        Returns:
+            The logarithms of the weights, `[1]`.
+            The means, `[1, Z]`.
+            The lower Cholesky factors of the covariances, `[1, Z, Z]`.
+        """
         return np.zeros(1), np.zeros((1, self.latent_dim)), np.eye(self.latent_dim)[np.newaxis]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
 class MixturePrior(keras.layers.Layer):
-    """p(z) = a mixture of Gaussians with full covariances, the same number for each class seen.
+    """p(z) as a mixture of Gaussians with full covariances, equally many for each class seen.
 
-    Until it is first fitted it is N(0, I). Its size is fixed, so memory and the cost of a sample do
-    not grow with the number of tasks.
+    Until it is first fitted it is N(0, I). Its size is fixed, so neither its memory nor the cost of
+    a sample grows with the number of tasks.
 
     Args:
-        latent_dim: Z.
-        num_classes: K.
-        components: Gaussians for each class.
+        latent_dim: The number of latent dimensions, Z.
+        num_classes: The number of classes, K.
+        components: The number of Gaussians per class, M.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, latent_dim, num_classes, components, **kwargs):
+    def __init__(self, latent_dim: int, num_classes: int, components: int, **kwargs: Any) -> None:
         super().__init__(trainable=False, **kwargs)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
         self.components = components
         size = num_classes * components
 
-        def state(name, shape, initializer):
+        def state(name: str, shape: list[int], initializer: str) -> keras.Variable:
             return self.add_weight(
                 name=name, shape=shape, initializer=initializer, trainable=False, dtype="float32"
             )
@@ -85,8 +114,8 @@ class MixturePrior(keras.layers.Layer):
         self.is_fitted = state("is_fitted", [], "zeros")
         self.built = True
 
-    def distribution(self):
-        """The mixture, a TFP distribution over [Z]."""
+    def distribution(self) -> tfd.Distribution:
+        """Return the mixture as a TFP distribution with event shape `[Z]`."""
         return tfd.MixtureSameFamily(
             tfd.Categorical(logits=tf.convert_to_tensor(self.log_weights)),
             tfd.MultivariateNormalTriL(
@@ -94,10 +123,18 @@ class MixturePrior(keras.layers.Layer):
             ),
         )
 
-    def sample(self, rows, seed):
-        """Draw z: [rows, Z], with a stateless seed, [2] int32.
+    def sample(self, rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draw samples of z.
 
-        One Gaussian is drawn a row, where TFP's own `sample` draws all of them and keeps one.
+        Each sample is drawn from a single Gaussian; TFP's own `sample` draws from all of them and
+        keeps one.
+
+        Args:
+            rows: The number of samples.
+            seed: A stateless seed, `[2]` int32.
+
+        Returns:
+            The samples, `[rows, Z]`.
         """
         which, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         component = tf.random.stateless_categorical(self.log_weights[tf.newaxis], rows, which)[0]
@@ -107,12 +144,18 @@ class MixturePrior(keras.layers.Layer):
             tril, offset
         )
 
-    def kl(self, q, z):
-        """KL(q(z|x) || p(z)): [B], nats; in closed form until the first fit.
+    def kl(self, q: tfd.Distribution, z: tf.Tensor) -> tf.Tensor:
+        """Estimate KL(q(z|x) || p(z)).
+
+        The divergence to a mixture has no closed form; log q(z|x) - log p(z) at a sample of q(z|x)
+        is an unbiased estimate. Until the first fit it is computed in closed form.
 
         Args:
-            q: posteriors, batch shape [B]; z: [B, Z], a sample of `q` a row: the mixture has no
-                closed form, and log q(z|x) - log p(z) is an unbiased estimate.
+            q: Posteriors, batch shape `[B]`, event shape `[Z]`.
+            z: One sample of `q` per row, `[B, Z]`.
+
+        Returns:
+            The estimate for each row, `[B]`, in nats.
         """
         return tf.cond(
             tf.convert_to_tensor(self.is_fitted) > 0,
@@ -120,13 +163,14 @@ class MixturePrior(keras.layers.Layer):
             lambda: kl_divergence(q, standard_normal(self.latent_dim)),
         )
 
-    def fit(self, z, y, row_weights, *, seed):
+    def fit(self, z: np.ndarray, y: np.ndarray, row_weights: np.ndarray, *, seed: int) -> None:
         """Refit the mixture to samples of the aggregate posterior.
 
         Args:
-            z: [N, Z] samples, one a row of data; y: [N] integer labels; row_weights: [N], not
-                negative.
-            seed: integer seed of the clustering.
+            z: One sample of q(z|x) per row of data, `[N, Z]`.
+            y: Integer labels, `[N]`.
+            row_weights: The weights of the rows, `[N]`, not negative.
+            seed: The seed of the clustering.
         """
         weights, means, trils = fit_classes(
             z,
@@ -141,11 +185,17 @@ class MixturePrior(keras.layers.Layer):
         self.scale_trils.assign(trils)
         self.is_fitted.assign(1.0)
 
-    def gaussians(self):
-        """As arrays: log weights [C], means [C, Z], Cholesky factors [C, Z, Z], C components."""
-        return tuple(part.numpy() for part in (self.log_weights, self.means, self.scale_trils))
+    def gaussians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the mixture as arrays.
 
-    def get_config(self):
+        Returns:
+            The logarithms of the weights, `[K M]`.
+            The means, `[K M, Z]`.
+            The lower Cholesky factors of the covariances, `[K M, Z, Z]`.
+        """
+        return self.log_weights.numpy(), self.means.numpy(), self.scale_trils.numpy()
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "latent_dim": self.latent_dim,

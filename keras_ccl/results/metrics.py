@@ -1,57 +1,101 @@
-"""What the accuracy matrix R tells. NumPy only.
+"""Metrics of continual learning, computed from the accuracy matrix R with NumPy.
 
-R [T, T]: R[i, j] is the test accuracy on task j after task i was learnt; above the diagonal it is
-NaN (not seen yet). A NaN below it, a task that has no test rows, makes every figure that needs it
-NaN: nothing is averaged over what happens to be there.
+R has shape `[T, T]`: R[i, j] is the test accuracy on task j after task i was learnt. It is NaN
+above the diagonal, where a task has not been seen yet. A NaN on or below the diagonal, from a task
+without test rows, makes every metric that depends on it NaN: an average never leaves values out.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def average_accuracy(accuracy):
-    """Mean accuracy over the tasks seen, after each task: [T] (Lopez-Paz and Ranzato 2017)."""
+def average_accuracy(accuracy: ArrayLike) -> np.ndarray:
+    """Compute the mean accuracy over the tasks seen so far (Lopez-Paz and Ranzato 2017).
+
+    Args:
+        accuracy: R, `[T, T]`.
+
+    Returns:
+        The average after each task, `[T]`.
+
+    Raises:
+        ValueError: If `accuracy` is not such a matrix.
+    """
     return mean_over_seen(check_matrix(accuracy))
 
 
-def forgetting(accuracy):
-    """Mean drop from a task's best earlier accuracy, after each task: [T] (Chaudhry et al. 2018).
+def forgetting(accuracy: ArrayLike) -> np.ndarray:
+    """Compute the mean drop from the best earlier accuracy of each task (Chaudhry et al. 2018).
 
-    Row i is the mean over j < i of max(R[j..i-1, j]) - R[i, j]. After one task it is 0.
+    After task i it is the mean over j < i of max(R[j..i-1, j]) - R[i, j]; after the first task it
+    is 0.
+
+    Args:
+        accuracy: R, `[T, T]`.
+
+    Returns:
+        The forgetting after each task, `[T]`.
+
+    Raises:
+        ValueError: If `accuracy` is not such a matrix.
     """
-    accuracy = check_matrix(accuracy)
+    matrix = check_matrix(accuracy)
     drops = [0.0]
-    for i in range(1, len(accuracy)):
-        best = [accuracy[j:i, j].max() for j in range(i)]
-        drops.append(float(np.mean(best - accuracy[i, :i])))
-    return np.array(drops[: len(accuracy)])
+    for i in range(1, len(matrix)):
+        best = [matrix[j:i, j].max() for j in range(i)]
+        drops.append(float(np.mean(best - matrix[i, :i])))
+    return np.array(drops[: len(matrix)])
 
 
-def backward_transfer(accuracy):
-    """What later tasks did to earlier ones (Lopez-Paz and Ranzato 2017); negative is forgetting.
+def backward_transfer(accuracy: ArrayLike) -> float:
+    """Compute the effect of later tasks on earlier ones (Lopez-Paz and Ranzato 2017).
 
-    The mean over j < T of R[T, j] - R[j, j]; 0 for a single task.
+    It is the mean over j < T of R[T, j] - R[j, j], and 0 for a single task. A negative value means
+    forgetting.
+
+    Args:
+        accuracy: R, `[T, T]`.
+
+    Returns:
+        The backward transfer.
+
+    Raises:
+        ValueError: If `accuracy` is not such a matrix.
     """
-    accuracy = check_matrix(accuracy)
-    if len(accuracy) < 2:
+    matrix = check_matrix(accuracy)
+    if len(matrix) < 2:
         return 0.0
-    return float(np.mean(accuracy[-1, :-1] - np.diag(accuracy)[:-1]))
+    return float(np.mean(matrix[-1, :-1] - np.diag(matrix)[:-1]))
 
 
-def mean_over_seen(matrix):
-    """Row i: the mean of matrix[i, :i + 1]. [T], for a matrix [T, T] of any unit."""
+def mean_over_seen(matrix: ArrayLike) -> np.ndarray:
+    """Compute the mean of each row up to the diagonal.
+
+    Args:
+        matrix: `[T, T]`, in any unit.
+
+    Returns:
+        `[T]`, where element i is the mean of matrix[i, : i + 1].
+    """
     return np.array([row[: i + 1].mean() for i, row in enumerate(np.asarray(matrix, float))])
 
 
-def check_matrix(accuracy):
-    """R as a float array.
+def check_matrix(accuracy: ArrayLike) -> np.ndarray:
+    """Return R as a float array.
+
+    Args:
+        accuracy: R, `[T, T]`.
+
+    Returns:
+        R.
 
     Raises:
-        ValueError: if it is not square, or holds a value outside [0, 1] other than NaN.
+        ValueError: If R is not square, or holds a value outside [0, 1] other than NaN.
     """
-    accuracy = np.asarray(accuracy, float)
-    if accuracy.ndim != 2 or accuracy.shape[0] != accuracy.shape[1]:
-        raise ValueError(f"R: expected a square matrix [T, T], received {accuracy.shape}")
-    outside = accuracy[(accuracy < 0) | (accuracy > 1)]
+    matrix = np.asarray(accuracy, float)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"R: expected a square matrix [T, T], received {matrix.shape}")
+    outside = matrix[(matrix < 0) | (matrix > 1)]
     if outside.size:
         raise ValueError(f"R: expected accuracies in [0, 1], received {outside[0]}")
-    return accuracy
+    return matrix
