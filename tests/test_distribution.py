@@ -10,6 +10,7 @@ import keras_ccl as ccl
 from keras_ccl.models import rows as rows_of_a_step
 from keras_ccl.training import replicas
 
+pytestmark = pytest.mark.graph
 TASKS = [rows(45, seed=1), rows(37, seed=2)]  # the last batches are short, and split unevenly
 OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
 

@@ -67,6 +67,7 @@ def test_elbo_is_reconstruction_less_kl_by_hand():
     np.testing.assert_allclose(model.elbo(X[:1]), [log_p_x - kl], rtol=1e-4)
 
 
+@pytest.mark.graph
 def test_elbo_tells_familiar_rows_from_unfamiliar_ones():
     rng = np.random.default_rng(0)
     learnt = (rng.uniform(size=(600, 6)) < [0.9, 0.9, 0.9, 0.1, 0.1, 0.1]).astype("float32")
@@ -81,6 +82,7 @@ def test_elbo_refuses_another_shape():
         tiny().elbo(X[:, :5])
 
 
+@pytest.mark.graph
 def test_training_raises_the_bound():
     model = tiny(ccl.JointVAE)
     history = model.fit_tasks([(X, Y)], epochs=30, batch_size=8, verbose=0)
@@ -222,6 +224,7 @@ def test_train_on_batch_works_and_sample_weights_are_refused():
         model.fit(X, Y, sample_weight=np.ones(len(X)), verbose=0)
 
 
+@pytest.mark.graph
 def test_mixed_precision_keeps_the_bound_in_float32():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:

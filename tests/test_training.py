@@ -59,6 +59,7 @@ def test_a_task_without_test_rows_is_not_measured():
     assert np.isnan(history.accuracy).all() and np.isnan(history.average_accuracy).all()
 
 
+@pytest.mark.graph
 def test_going_on_equals_not_having_stopped():
     tasks = [ccl.Task(rows(40, seed=k), test=rows(10, seed=k)) for k in range(3)]
     whole, parts = tiny(), tiny()
@@ -137,6 +138,7 @@ def test_the_optimizer_keeps_its_state_if_asked():
     assert int(model.optimizer.iterations) == 4
 
 
+@pytest.mark.graph
 def test_the_step_is_traced_twice_at_most():
     traced = []
 
@@ -150,6 +152,7 @@ def test_the_step_is_traced_twice_at_most():
     assert len(traced) == 2
 
 
+@pytest.mark.graph
 def test_datasets_of_unequal_size_and_batches_of_one_row():
     model = tiny()
     tasks = [rows(300, seed=1), rows(1, seed=2), rows(17, seed=3)]
@@ -189,6 +192,7 @@ def test_images_of_any_shape_learn_with_the_convolutional_networks():
     assert np.isfinite(history.negative_elbo[1]).all()
 
 
+@pytest.mark.graph
 def test_replay_remembers_what_vae_cl_forgets():
     rng = np.random.default_rng(0)
     centres = np.eye(8, dtype="float32")[:4] * 0.9 + 0.05
