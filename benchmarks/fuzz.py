@@ -129,10 +129,12 @@ class CheckpointReader:
         from keras_ccl.checkpointing import checkpoints
 
         self.folder, self.model = folder / "run", _tiny_model()
-        self.start = lambda: checkpoints.start(self.model, self.folder, keep_last=2, save_every=1)
+        self.start = lambda: checkpoints.open_checkpoints(
+            self.model, self.folder, keep_last=2, save_every=1
+        )
         self.model.fit_tasks(_tasks(), epochs=1, verbose=0)
         run = self.start()
-        run.start_task(self.model)
+        run.note_start(self.model)
         history = _history()
         run.save(self.model, task=len(history), epoch=1, epochs=2, history=history)
         (self.whole,) = self.folder.iterdir()
@@ -155,7 +157,7 @@ class CheckpointReader:
     def read(self):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.start().restore(self.model)
+            self.start().resume(self.model)
         if caught:
             raise ValueError(str(caught[0].message))
 

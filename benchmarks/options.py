@@ -17,7 +17,7 @@ import numpy as np
 
 import keras_ccl as ccl
 
-METHODS = {"ccl-gm": ccl.CCLGM, "vae-cl": ccl.JointVAE, "ewc": ccl.EWC}
+METHODS = ccl.methods.METHODS
 
 
 def option(text):

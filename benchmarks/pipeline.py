@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 import keras_ccl as ccl
-from keras_ccl.data.splits import as_split, with_tuning
+from keras_ccl.data.pipelines import with_tuning
+from keras_ccl.data.splits import as_split
 
 
 def seconds(model, rows, steps):

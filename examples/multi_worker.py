@@ -1,11 +1,11 @@
 """Several processes learn permuted MNIST together, each on its share of every batch.
 
-    python examples/multi_worker.py                      # two workers on this machine
+    python examples/multi_worker.py                             # two workers on this machine
     python examples/multi_worker.py --workers 4 --out out/four
 
 Workers on one machine share its cores, so this is slower than one process: it shows how it is done,
 and prints what to start on several machines. The first worker writes model.keras and history.json;
-with --checkpoint-dir on a folder that all of them see, the same command goes on after a failure.
+with --checkpoint-dir in a folder that all workers see, the same command resumes after a failure.
 """
 
 import argparse
@@ -16,34 +16,37 @@ import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import running
+import tensorflow as tf
+
+import keras_ccl as ccl
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--tasks", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=256, help="of all workers together")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint-dir", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("out") / "multi_worker")
-    return parser.parse_args()
-
-
-def work(arguments):
-    """One worker: the same lines on every machine."""
-    import tensorflow as tf
-
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before anything else of TensorFlow
-
-    import keras_ccl as ccl
-
-    stream = ccl.streams.permuted(
-        ccl.datasets.load("mnist"), tasks=arguments.tasks, seed=arguments.seed
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = running.Parser(
+        prog="multi_worker.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    count = running.whole_number(1)
+    parser.add_argument("--workers", type=count, default=2, help="on this machine")
+    parser.add_argument("--tasks", type=count, default=2)
+    parser.add_argument("--epochs", type=count, default=2, help="epochs per task")
+    parser.add_argument("--batch-size", type=count, default=256, help="of all workers together")
+    parser.add_argument("--seed", type=running.seed_number, default=0)
+    parser.add_argument("--checkpoint-dir", type=running.folder)
+    parser.add_argument("--out", type=running.folder, default=Path("out") / "multi_worker")
+    return parser.parse_args(argv)
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Learn as one worker: the same lines run on every machine."""
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before any tensor is made
+    mnist = ccl.datasets.load("mnist")
+    stream = ccl.streams.permuted(mnist, tasks=arguments.tasks, seed=arguments.seed)
     with strategy.scope():
-        model = ccl.CCLGM((28, 28, 1), 10, seed=arguments.seed)
+        model = ccl.CCLGM(input_shape=(28, 28, 1), num_classes=10, seed=arguments.seed)
     history = model.fit_tasks(
         stream,
         epochs=arguments.epochs,
@@ -59,8 +62,8 @@ def work(arguments):
         print(f"history and model are in {arguments.out}")
 
 
-def local_cluster(workers):
-    """The TF_CONFIG of each worker of a cluster on free ports of this machine, a list of JSON."""
+def local_cluster(workers: int) -> list[str]:
+    """The TF_CONFIG of each worker, JSON, of a cluster on free ports of this machine."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(workers)]
     addresses = [f"localhost:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
@@ -69,29 +72,33 @@ def local_cluster(workers):
     return [json.dumps({"cluster": {"worker": addresses}, "task": task}) for task in tasks]
 
 
-def start_all(arguments):
-    """Start the workers on this machine, and end with the first exit code that is not 0."""
-    running = []
+def start_all(arguments: argparse.Namespace) -> int:
+    """Start the workers on this machine and wait: the first exit code that is not 0, or 0."""
+    workers = []
     for index, config in enumerate(local_cluster(arguments.workers)):
         print(f"worker {index}: TF_CONFIG='{config}'")
         environment = {**os.environ, "TF_CONFIG": config}
-        running.append(subprocess.Popen([sys.executable, *sys.argv], env=environment))
+        workers.append(subprocess.Popen([sys.executable, *sys.argv], env=environment))
     print(
         "On several machines: start this script on each with its own TF_CONFIG, the addresses "
         "being host:port of each machine, the same list in the same order.",
         flush=True,
     )
     try:
-        codes = [worker.wait() for worker in running]
+        codes = [worker.wait() for worker in workers]
     finally:
-        for worker in running:
+        for worker in workers:
             worker.terminate()
-    sys.exit(next((code for code in codes if code), 0))
+    return next((code for code in codes if code), 0)
+
+
+def main() -> None:
+    arguments = parse()
+    if "TF_CONFIG" in os.environ:
+        work(arguments)
+    else:
+        sys.exit(start_all(arguments))
 
 
 if __name__ == "__main__":
-    given = parse()
-    if "TF_CONFIG" in os.environ:
-        work(given)
-    else:
-        start_all(given)
+    main()

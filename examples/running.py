@@ -1,193 +1,198 @@
-"""What the examples share: the command line, the data, and the run that ends in files."""
+"""What the examples share: the command line, the data, and the check of the exported classifier."""
 
 import argparse
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on CPUs and GPUs
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides TensorFlow's notes on CPUs and GPUs
 
 import keras
+import numpy as np
 import onnxruntime
 
 import keras_ccl as ccl
 
-METHODS = {
-    "ccl-gm": ccl.CCLGM,
-    "ccl-gm-paper": ccl.CCLGM.paper,
-    "vae-cl": ccl.JointVAE,
-    "ewc": ccl.EWC,
-}
-CHOICES = (*METHODS, "joint", "all")
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line on stderr and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
-class TeacherSamples(keras.callbacks.Callback):
-    """Keeps what the model generates after each task, for the figure."""
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """An argparse type: an integer from `least` to `most`."""
+    wanted = f"from {least} to {most}" if most is not None else f"of at least {least}"
 
-    def __init__(self, rows=16):
-        super().__init__()
-        self.rows = rows
-        self.images = []
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"expected an integer {wanted}, received {text!r}")
+        return number
 
-    def on_train_begin(self, logs=None):
-        if int(self.model.tasks_seen.numpy()) > len(self.images):
-            self.take(self.model)
-
-    def take(self, model):
-        """Draw images from the same noise each time."""
-        self.images.append(model.generate(self.rows, seed=0)[0])
+    return parse
 
 
-def parser(name, description, *, tasks, epochs, full_epochs):
-    """The options of every example.
+seed_number = whole_number(0, 2**31 - 1)
+
+
+def folder(text: str) -> Path:
+    """An argparse type: a folder that exists or can be made."""
+    path = Path(text)
+    first = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not first.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a folder, but {str(first)!r} is a file")
+    return path
+
+
+def parser(
+    name: str,
+    about: str,
+    *,
+    tasks: int,
+    epochs: int,
+    full_epochs: int,
+    most_tasks: int | None = None,
+) -> Parser:
+    """The command line of one example.
 
     Args:
         name: of the example, and of its folder in `out`.
-        tasks, epochs, full_epochs: the defaults; the last with `--full`.
+        about: its docstring.
+        tasks, epochs, full_epochs: the defaults; the last one applies with `--full`.
+        most_tasks: how many tasks the stream has, or None if it can have any number.
     """
-    options = argparse.ArgumentParser(description=description)
-    options.add_argument("--tasks", type=int, default=tasks)
-    options.add_argument(
-        "--epochs", type=int, help=f"a task; default: {epochs}, with --full {full_epochs}"
+    options = Parser(
+        prog=f"{name}.py",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_stream_options(
+        options, tasks=tasks, epochs=epochs, full_epochs=full_epochs, most_tasks=most_tasks
     )
     options.add_argument(
-        "--method",
-        choices=CHOICES,
-        default="ccl-gm",
-        help="joint: all tasks at once, the upper bound, not continual; all: side by side",
+        "--seed", type=seed_number, default=0, help="of the stream, the weights and the noise"
     )
-    options.add_argument("--architecture", choices=ccl.networks.ARCHITECTURES, default="dense")
     options.add_argument(
-        "--classification-weight", type=float, help="of every method; default: each its own"
+        "--checkpoint-dir", type=folder, help="save each epoch; the same command resumes from it"
     )
-    options.add_argument("--seed", type=int, default=0, help="of the stream, weights and noise")
-    options.add_argument("--seeds", type=int, nargs="+", help="with --method all: several")
-    options.add_argument("--full", action="store_true", help="all of the data, through TFDS")
-    options.add_argument("--data-dir", help="TFDS folder that holds the data, for --full")
-    options.add_argument("--download", action="store_true", help="let TFDS fetch it, for --full")
-    options.add_argument(
-        "--checkpoint-dir", type=Path, help="save each epoch; the same command goes on from there"
-    )
-    options.add_argument("--out", type=Path, default=Path("out") / name)
-    options.set_defaults(few_epochs=epochs, many_epochs=full_epochs)
+    options.add_argument("--out", type=folder, default=Path("out") / name)
     return options
 
 
-def load(name, arguments):
+def add_stream_options(
+    options: argparse.ArgumentParser,
+    *,
+    tasks: int,
+    epochs: int,
+    full_epochs: int,
+    most_tasks: int | None = None,
+) -> None:
+    """Add --tasks, --epochs, and where the data come from; arguments as in `parser`."""
+    number = whole_number(1, most_tasks)
+    options.add_argument("--tasks", type=number, default=tasks, help=f"default: {tasks}")
+    options.add_argument(
+        "--epochs",
+        type=whole_number(1),
+        help=f"epochs per task; default: {epochs}, with --full {full_epochs}",
+    )
+    options.add_argument("--full", action="store_true", help="all of the data, through TFDS")
+    options.add_argument("--data-dir", type=Path, help="TFDS folder with the data, for --full")
+    options.add_argument("--download", action="store_true", help="let TFDS fetch it, for --full")
+    options.set_defaults(few_epochs=epochs, many_epochs=full_epochs)
+
+
+def parse(options: Parser, argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line, refuse flags without effect, and fill in the number of epochs."""
+    arguments = options.parse_args(argv)
+    if not arguments.full:
+        for flag, value in (("--data-dir", arguments.data_dir), ("--download", arguments.download)):
+            if value:
+                options.error(f"{flag} needs --full: without it the embedded subset is used")
+    if arguments.data_dir and not arguments.download and not arguments.data_dir.is_dir():
+        options.error(f"--data-dir: there is no folder {str(arguments.data_dir)!r}")
+    if arguments.epochs is None:
+        arguments.epochs = arguments.many_epochs if arguments.full else arguments.few_epochs
+    arguments.error, arguments.started = options.error, time.monotonic()
+    return arguments
+
+
+def load(name: str, arguments: argparse.Namespace) -> ccl.datasets.Dataset:
     """A dataset from where the command line says."""
     if not arguments.full:
         return ccl.datasets.load(name)
-    return ccl.datasets.load(
-        name, source="tfds", data_dir=arguments.data_dir, download=arguments.download
-    )
+    try:
+        return ccl.datasets.load(
+            name, source="tfds", data_dir=arguments.data_dir, download=arguments.download
+        )
+    except (FileNotFoundError, ImportError) as error:
+        arguments.error(f"--full: {error}")
 
 
-def run(make_stream, arguments):
-    """Learn a stream by one method, or by all of them side by side; write what came of it.
-
-    Args:
-        make_stream: a function of a seed that returns a `TaskStream`.
-    """
+@contextlib.contextmanager
+def stoppable(arguments: argparse.Namespace) -> Iterator[None]:
+    """Make the folder --out, and end with one line after Ctrl-C."""
     arguments.out.mkdir(parents=True, exist_ok=True)
     try:
-        if arguments.method == "all":
-            compare(make_stream, arguments)
-        else:
-            run_one(make_stream(arguments.seed), arguments)
+        yield
     except KeyboardInterrupt:
         kept = arguments.checkpoint_dir
         sys.exit(f"\nstopped; {'the same command goes on' if kept else 'nothing was kept'}")
 
 
-def epochs_of(arguments):
-    """Epochs of each task: as given, or the example's own for the data it runs on."""
-    if arguments.epochs is not None:
-        return arguments.epochs
-    return arguments.many_epochs if arguments.full else arguments.few_epochs
+class TeacherSamples(keras.callbacks.Callback):
+    """Keeps the images that the model generates after each task, for the figure.
+
+    Args:
+        rows: the number of images per task.
+    """
+
+    def __init__(self, rows: int = 16):
+        super().__init__()
+        self.rows = rows
+        self.images = []
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Draw images when the next task begins: only then has the last one ended."""
+        if int(self.model.tasks_seen.numpy()) > len(self.images):
+            self.images.append(self._draw(self.model))
+
+    def after_each_task(self, model: ccl.CCLGM) -> list[np.ndarray] | None:
+        """Images [rows, height, width, channels] of each task; None if a resumed run lacks some."""
+        images = [*self.images, self._draw(model)]
+        return images if len(images) == int(model.tasks_seen.numpy()) else None
+
+    def _draw(self, model: ccl.CCLGM) -> np.ndarray:
+        return model.generate(self.rows, seed=0)[0]
 
 
-def learn(stream, method, seed, arguments, callbacks=()):
-    """One method on one stream: the model and its `TaskHistory`."""
-    epochs = epochs_of(arguments)
-    options = {"architecture": arguments.architecture, "seed": seed}
-    if arguments.classification_weight is not None:
-        options["classification_weight"] = arguments.classification_weight
-    if method == "joint":
-        make = lambda: ccl.JointVAE((28, 28, 1), 10, prior="mixture", **options)  # noqa: E731
-        return ccl.fit_jointly(make, stream, epochs=epochs)
-    model = METHODS[method]((28, 28, 1), 10, **options)
-    folder = arguments.checkpoint_dir and arguments.checkpoint_dir / f"{method}-{seed}"
-    history = model.fit_tasks(
-        stream, epochs=epochs, callbacks=list(callbacks), checkpoint_dir=folder
-    )
-    return model, history
+def test_rows(task: ccl.Task) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels of a task's test split."""
+    return task.test() if callable(task.test) else task.test
 
 
-def run_one(stream, arguments):
-    """Table, history.json, figure.png, model.keras, and the exported student in export/."""
-    started = time.monotonic()
-    samples = TeacherSamples()
-    callbacks = [] if arguments.method == "joint" else [samples]
-    model, history = learn(stream, arguments.method, arguments.seed, arguments, callbacks)
-    samples.take(model)
-    drawn = samples.images if len(samples.images) == len(history) else None  # a resumed run's
-    print(history.table())
-    history.to_json(arguments.out / "history.json")
-    history.plot(arguments.out / "figure.png", samples=drawn)
-    model.save(arguments.out / "model.keras")
-    export(model, stream[-1], arguments.out / "export")
-    minutes = (time.monotonic() - started) / 60
-    print(
-        f"average accuracy {history.average_accuracy[-1]:.4f} over {len(history)} tasks, "
-        f"{minutes:.1f} minutes; history, figure, model and export are in {arguments.out}"
-    )
-
-
-def compare(make_stream, arguments):
-    """Every method with every seed: a history each, the figure of them all, and images."""
-    seeds = arguments.seeds or [arguments.seed]
-    histories = {}
-    for seed in seeds:
-        stream = make_stream(seed)
-        for method in (*METHODS, "joint"):
-            print(f"{method}, seed {seed}", flush=True)
-            model, history = learn(stream, method, seed, arguments)
-            print(history.table(), flush=True)
-            history.to_json(arguments.out / f"history-{method}-{seed}.json")
-            histories.setdefault(method, []).append(history)
-            if method == "ccl-gm" and seed == seeds[0]:
-                ccl.plotting.plot_images(images(model, stream), arguments.out / "images.png")
-    ccl.plotting.plot_comparison(histories, arguments.out / "figure.png")
-    print(f"{'':<14}{'average accuracy':>18}{'least':>9}{'most':>9}{'neg. ELBO':>12}")
-    for method, runs in histories.items():
-        last = [run.average_accuracy[-1] for run in runs]
-        nats = sum(run.average_negative_elbo[-1] for run in runs) / len(runs)
-        mean = sum(last) / len(last)
-        print(f"{method:<14}{mean:>18.4f}{min(last):>9.4f}{max(last):>9.4f}{nats:>12.2f}")
-    print(f"figure, images and histories are in {arguments.out}")
-
-
-def images(model, stream, n=16):
-    """Test images of each task, their reconstructions by the last student, and its samples."""
-    rows = {}
-    for task in stream:
-        x, _ = test_rows(task)
-        rows[f"{task.name}: test"] = x[:n]
-        rows[f"{task.name}: reconstructed"] = model.reconstruct(x[:n])
-    return {**rows, "generated": model.generate(n, seed=0)[0]}
-
-
-def export(model, task, folder):
-    """Export the student, and classify the test images of a task by ONNX Runtime."""
+def check_export(classifier: Path, task: ccl.Task) -> None:
+    """Classify the test images of a task with ONNX Runtime and print the accuracy."""
     x, y = test_rows(task)
-    ccl.export_student(model, folder, formats="onnx", examples=(x, y), overwrite=True)
-    classify = onnxruntime.InferenceSession(str(folder / "classifier.onnx"))
-    (probabilities,) = classify.run(["probabilities"], {"x": x})
+    session = onnxruntime.InferenceSession(str(classifier))
+    (probabilities,) = session.run(["probabilities"], {"x": x})
     accuracy = (probabilities.argmax(1) == y).mean()
     print(f"ONNX Runtime: accuracy {accuracy:.4f} on the test images of {task.name!r}")
 
 
-def test_rows(task):
-    """x and y of a task's test split."""
-    return task.test() if callable(task.test) else task.test
+def print_summary(history: ccl.TaskHistory, arguments: argparse.Namespace) -> None:
+    """Print the last line of an example."""
+    minutes = (time.monotonic() - arguments.started) / 60
+    print(
+        f"average accuracy {history.average_accuracy[-1]:.4f} over {len(history)} tasks, "
+        f"{minutes:.1f} minutes; history, figure, model and export are in {arguments.out}"
+    )

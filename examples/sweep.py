@@ -8,26 +8,43 @@ Trials are judged on held-out training rows; test rows are not read. Run again w
 it goes on with the trials that are missing. The best trial is printed as code that builds it.
 """
 
+import argparse
+from pathlib import Path
+
 import running
 
 import keras_ccl as ccl
 from keras_ccl import tuning
 
-STREAMS = {
-    "permuted": lambda data, arguments: ccl.streams.permuted(
-        data, tasks=arguments.tasks, seed=arguments.seed
-    ),
-    "split": lambda data, arguments: ccl.streams.split(data)[: arguments.tasks],
-}
+SPLIT_TASKS = 5
 
 
-def main():
-    options = running.parser("sweep", __doc__.splitlines()[0], tasks=3, epochs=5, full_epochs=8)
-    options.add_argument("--stream", choices=STREAMS, default="permuted")
-    options.add_argument("--trials", type=int, default=10)
-    options.add_argument("--dense-only", action="store_true", help="convolutions are slow on CPUs")
-    arguments = options.parse_args()
-    stream = STREAMS[arguments.stream](running.load("mnist", arguments), arguments)
+def command_line() -> running.Parser:
+    parser = running.Parser(
+        prog="sweep.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    running.add_stream_options(parser, tasks=3, epochs=5, full_epochs=8)
+    parser.add_argument("--stream", choices=("permuted", "split"), default="permuted")
+    parser.add_argument("--trials", type=running.whole_number(1), default=10)
+    parser.add_argument("--dense-only", action="store_true", help="convolutions are slow on CPUs")
+    parser.add_argument("--seed", type=running.seed_number, default=0, help="of stream and search")
+    parser.add_argument("--out", type=running.folder, default=Path("out") / "sweep")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = command_line()
+    arguments = running.parse(parser, argv)
+    if arguments.stream == "split" and arguments.tasks > SPLIT_TASKS:
+        parser.error(f"--tasks: split has {SPLIT_TASKS} tasks, received {arguments.tasks}")
+    data = running.load("mnist", arguments)
+    if arguments.stream == "split":
+        stream = ccl.streams.split(data, classes_per_task=2)[: arguments.tasks]
+    else:
+        stream = ccl.streams.permuted(data, tasks=arguments.tasks, seed=arguments.seed)
     found = tuning.search(
         stream,
         (28, 28, 1),
@@ -36,7 +53,7 @@ def main():
         directory=arguments.out,
         seed=arguments.seed,
         architectures=("dense",) if arguments.dense_only else ccl.networks.ARCHITECTURES,
-        epochs=running.epochs_of(arguments),
+        epochs=arguments.epochs,
     )
     for values in found:
         print(values)

@@ -23,11 +23,12 @@ def _require_tensorflow() -> None:
 
 _require_tensorflow()
 
+from keras_ccl import methods  # noqa: E402
 from keras_ccl.data import datasets, streams  # noqa: E402
 from keras_ccl.data.streams import Task, TaskStream  # noqa: E402
 from keras_ccl.export.export_student import export_student  # noqa: E402
+from keras_ccl.methods.ccl_gm import CCLGM  # noqa: E402
 from keras_ccl.methods.ewc import EWC  # noqa: E402
-from keras_ccl.methods.generative_replay import CCLGM  # noqa: E402
 from keras_ccl.models import networks  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
 from keras_ccl.models.loading import load_model  # noqa: E402
@@ -50,6 +51,7 @@ __all__ = [
     "fit_jointly",
     "fit_tasks",
     "load_model",
+    "methods",
     "metrics",
     "networks",
     "plotting",

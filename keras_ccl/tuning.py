@@ -9,7 +9,7 @@ from dataclasses import replace
 from keras_ccl.data.splits import resolve
 from keras_ccl.data.streams import TaskStream, as_stream
 from keras_ccl.data.validation import check_share
-from keras_ccl.methods.generative_replay import CCLGM
+from keras_ccl.methods.ccl_gm import CCLGM
 from keras_ccl.models import networks
 from keras_ccl.training.fit_tasks import fit_tasks
 

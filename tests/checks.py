@@ -1,9 +1,14 @@
 """Small models, data and property checks that tests share."""
 
+import contextlib
+import io
 import os
+import runpy
 import subprocess
 import sys
+import traceback
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -12,16 +17,36 @@ import keras_ccl as ccl
 ROOT = Path(__file__).parents[1]
 
 
-def run_script(script, *arguments, python=sys.executable):
+def run_script(script, *arguments, python=sys.executable, **environment):
     """A script of this project, run as a person runs it from its root: the finished process."""
     return subprocess.run(
         [str(python), script, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         capture_output=True,
         text=True,
         timeout=600,
     )
+
+
+def run_here(script, *arguments):
+    """The same in this process, which spares the start: what the finished process would be."""
+    path, out, errors, code = ROOT / script, io.StringIO(), io.StringIO(), 0
+    argv, folders = [str(path), *map(str, arguments)], [str(path.parent), *sys.path]
+    with (
+        contextlib.chdir(ROOT),
+        mock.patch.multiple(sys, argv=argv, path=folders),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as end:
+            code = end.code or 0
+        except Exception:
+            traceback.print_exc()
+            code = 1
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), errors.getvalue())
 
 
 def tiny_networks(input_shape=(6,), num_classes=3, latent_dim=2, seed=0):

@@ -13,6 +13,12 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(_cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Op by op, unless a test is marked `graph`: tracing costs more than a few steps save."""
+    tf.config.run_functions_eagerly(item.get_closest_marker("graph") is None)
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)

@@ -17,7 +17,10 @@ def python(code, **environment):
     )
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "numpy", "nonsense"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "numpy", "nonsense")]
+
+
+@pytest.mark.parametrize("backend", ["jax", *OTHERS])
 def test_another_backend_is_refused_in_one_sentence(backend):
     done = python("import keras_ccl", KERAS_BACKEND=backend)
     assert done.returncode == 1

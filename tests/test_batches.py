@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from checks import rows
 
-from keras_ccl.data.splits import ArraySplit, as_split
+from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import DataSpec
 
 SPEC = DataSpec((6,), 3, True)

@@ -8,6 +8,7 @@ from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
+from keras_ccl.data.ready_tasks import CheckedTask
 from keras_ccl.methods.fisher import diagonal_fisher
 
 X, Y = rows(60)
@@ -34,12 +35,14 @@ def test_the_fisher_of_a_logistic_model_is_the_analytic_one():
 def test_the_fisher_of_a_model_is_that_of_one_row_at_a_time(architecture):
     x, y = rows(5, (4, 4, 1))
     model = ccl.EWC((4, 4, 1), 3, latent_dim=2, architecture=architecture, seed=0)
-    found = model.fisher_information(ccl.Task((x, y)))
+    task = CheckedTask(ccl.Task((x, y)), 1, model.data_spec).ready()
+    found = model.method.fisher_information(model, task)
     chosen = np.random.default_rng(1).permutation(5)  # as the split draws them
     expected = [0.0] * len(found)
     for index, k in enumerate(chosen):
         with tf.GradientTape() as tape:
-            loss = model._loss_of_row((tf.constant(x[k]), tf.constant(y[k]), tf.constant(index)))
+            row = (tf.constant(x[k]), tf.constant(y[k]), tf.constant(index))
+            loss = model.method.loss_of_row(model, 1, row)
         gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
         expected = [e + np.square(g) / 5 for e, g in zip(expected, gradients, strict=True)]
     for one, other in zip(found, expected, strict=True):

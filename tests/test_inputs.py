@@ -139,7 +139,7 @@ def test_unknown_options_of_a_model_list_the_choices(options, message):
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs: expected a finite integer > 0; received 0"),
-        ({"epochs": [1, 1]}, "epochs: expected one number a task, 1; received 2"),
+        ({"epochs": [1, 1]}, "epochs: expected one number per task, 1; received 2"),
         ({"batch_size": -4}, "batch_size: expected a finite integer > 0; received -4"),
         ({"validation_split": 1.0}, r"validation_split: expected a share in \[0, 1\)"),
         ({"optimizer_state": "new"}, "expected one of 'reset', 'keep'; received 'new'"),

@@ -8,6 +8,7 @@ from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import distributions, objectives
+from keras_ccl.bounds.likelihoods import Bernoulli
 
 
 class Explode(keras.callbacks.Callback):
@@ -77,7 +78,7 @@ def test_log_variances_are_bounded_whatever_the_network_says(raw):
 
 @pytest.mark.parametrize("logit", [-1e4, 1e4])
 def test_certain_pixels_and_labels_never_give_log_0(logit):
-    p_x = distributions.observation(tf.constant([[logit]]), "bernoulli", None)
+    p_x = Bernoulli().distribution(tf.constant([[logit]]))
     p_y = distributions.label(tf.constant([[logit, 0.0]]))
     for value in (0.0, 1.0):
         assert np.isfinite(float(p_x.log_prob([[value]])[0]))

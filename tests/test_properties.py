@@ -17,6 +17,7 @@ from keras_ccl.checkpointing.folder import CheckpointFolder
 from keras_ccl.data import streams
 from keras_ccl.data.validation import class_indices
 from keras_ccl.export.quantization import rounded
+from keras_ccl.methods import mixing
 from keras_ccl.models import rows as replay
 from keras_ccl.results import metrics
 
@@ -75,14 +76,14 @@ def test_information_gain_never_exceeds_the_log_of_the_batch(rows, dim, seed):
 
 
 @LIMITS
-@given(st.integers(1, 40), st.integers(1, 200), st.sampled_from(sorted(replay.REPLAYS)))
+@given(st.integers(1, 40), st.integers(1, 200), st.sampled_from(sorted(mixing.REPLAYS)))
 def test_the_weights_of_a_step_add_up_to_1(rows, seen, kind):
     x, y = tf.ones([rows, 2]), tf.ones([rows, 3]) / 3
 
     def generate(n):
         return replay.Generated(None, tf.zeros([n, 2]), tf.ones([n, 3]) / 3, None)
 
-    joined = replay.REPLAYS[kind](x, y, generate, tf.constant(seen))
+    joined = mixing.REPLAYS[kind](x, y, generate, tf.constant(seen))
     assert len(joined.x) == len(joined.y) == len(joined.weight)
     assert float(tf.reduce_sum(joined.weight)) == pytest.approx(1, abs=1e-4)
     assert int(joined.current) >= 1 and (joined.weight.numpy() > 0).all()

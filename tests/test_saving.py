@@ -14,14 +14,14 @@ import keras_ccl as ccl
 def test_save_load_continue_equals_not_having_stopped(cls, tmp_path):
     tasks = [ccl.Task(rows(40, seed=k), test=rows(10, seed=k)) for k in range(3)]
     whole, stopped = tiny(cls), tiny(cls)
-    whole.fit_tasks(tasks, epochs=2, batch_size=16, verbose=0)
-    stopped.fit_tasks(tasks[:2], epochs=2, batch_size=16, verbose=0)
+    whole.fit_tasks(tasks, epochs=2, batch_size=20, verbose=0)
+    stopped.fit_tasks(tasks[:2], epochs=2, batch_size=20, verbose=0)
     stopped.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is cls and int(loaded.tasks_seen) == 2
     assert loaded.options() == stopped.options()
     assert same_weights(weights_of(stopped), weights_of(loaded))
-    loaded.fit_tasks(tasks[2:], epochs=2, batch_size=16, verbose=0)
+    loaded.fit_tasks(tasks[2:], epochs=2, batch_size=20, verbose=0)
     assert same_weights(weights_of(whole), weights_of(loaded))
 
 

@@ -1,5 +1,6 @@
 """What an exported student answers, against TFP and sampling."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -15,7 +16,8 @@ X, Y = rows(60)
 @pytest.fixture(scope="module")
 def taught():
     model = tiny()
-    model.fit_tasks([(X, Y)], epochs=20, batch_size=10, verbose=0)
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit_tasks([(X, Y)], epochs=4, batch_size=10, verbose=0)
     return model
 
 
@@ -63,17 +65,26 @@ def test_with_a_mixture_the_kl_is_bounded_from_above_and_tight_for_narrow_poster
 def test_the_log_likelihood_is_tfps(likelihood):
     model = tiny(likelihood=likelihood)
     z = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
-    found = serving.log_likelihood(model.decoder(z), X, likelihood, model.observation_scale)
+    found = model.observation.exportable_log_prob(model.decoder(z), X)
     np.testing.assert_allclose(found, model.decode(z).log_prob(X), rtol=1e-4)
 
 
 def test_the_familiarity_is_near_the_elbo_and_low_for_what_was_not_learnt(taught):
-    familiarity = serving.classifier(taught).function
-    found = familiarity(X)["familiarity"].numpy()
-    elbo = np.mean([tf.reduce_mean(taught.elbo(X)) for _ in range(3)])
-    assert found.mean() == pytest.approx(elbo, abs=1.0)
+    draws = tf.constant(np.tile(X, (200, 1)))  # each with its own z
+    drawn = taught.infer(draws, (5, 0))
+    bounds = drawn.p_x.log_prob(draws) - taught.p_z.kl(drawn.q, drawn.z)
+    elbo = np.reshape(bounds, (200, 60)).mean(0)
+    found = serving.classifier(taught).function(X)["familiarity"].numpy()
+    print(
+        "GAP", (found - elbo).mean(), np.abs(found - elbo).max(), bounds.numpy().std(), elbo.std()
+    )
+    np.testing.assert_allclose(found, elbo, atol=1.0)
     learnt = tiny()
+    learnt.compile(keras.optimizers.Adam(1e-2))
     x = np.clip(X * 0.1, 0, 1)  # dark rows alone
-    learnt.fit_tasks([(x, Y)], epochs=100, batch_size=10, verbose=0)
+    learnt.fit_tasks([(x, Y)], epochs=10, batch_size=10, verbose=0)
     served = serving.classifier(learnt).function
+    print(
+        "DARK", served(x)["familiarity"].numpy().mean(), served(1 - x)["familiarity"].numpy().mean()
+    )
     assert served(x)["familiarity"].numpy().mean() > served(1 - x)["familiarity"].numpy().mean() + 1

@@ -7,7 +7,7 @@ import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
-from keras_ccl.data.preparation import prepare
+from keras_ccl.data.ready_tasks import CheckedTask
 from keras_ccl.training.optimizer import reset_optimizer
 
 
@@ -59,6 +59,7 @@ def test_a_task_without_test_rows_is_not_measured():
     assert np.isnan(history.accuracy).all() and np.isnan(history.average_accuracy).all()
 
 
+@pytest.mark.graph
 def test_going_on_equals_not_having_stopped():
     tasks = [ccl.Task(rows(40, seed=k), test=rows(10, seed=k)) for k in range(3)]
     whole, parts = tiny(), tiny()
@@ -73,7 +74,7 @@ def test_going_on_equals_not_having_stopped():
 def test_validation_weighs_generated_rows_by_the_tasks_they_stand_for():
     model = tiny()
     model.fit_tasks([rows(seed=1), rows(seed=2)], epochs=1, verbose=0)
-    held_out = prepare(ccl.Task(rows(20)), 3, model.data_spec, batch_size=8).train
+    held_out = CheckedTask(ccl.Task(rows(20)), 3, model.data_spec).ready().train
     parts = [[t.numpy() for t in batch] for batch in model.validation_rows(held_out, 8)]
     x, y, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
     assert len(x) == len(y) == 40
@@ -137,6 +138,7 @@ def test_the_optimizer_keeps_its_state_if_asked():
     assert int(model.optimizer.iterations) == 4
 
 
+@pytest.mark.graph
 def test_the_step_is_traced_twice_at_most():
     traced = []
 
@@ -150,6 +152,7 @@ def test_the_step_is_traced_twice_at_most():
     assert len(traced) == 2
 
 
+@pytest.mark.graph
 def test_datasets_of_unequal_size_and_batches_of_one_row():
     model = tiny()
     tasks = [rows(300, seed=1), rows(1, seed=2), rows(17, seed=3)]
@@ -189,6 +192,7 @@ def test_images_of_any_shape_learn_with_the_convolutional_networks():
     assert np.isfinite(history.negative_elbo[1]).all()
 
 
+@pytest.mark.graph
 def test_replay_remembers_what_vae_cl_forgets():
     rng = np.random.default_rng(0)
     centres = np.eye(8, dtype="float32")[:4] * 0.9 + 0.05

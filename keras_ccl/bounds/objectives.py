@@ -146,3 +146,25 @@ def total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Te
     """
     weighted = [weights[name] * term for name, term in terms.items()]
     return tf.reduce_sum(tf.stack(weighted), 0)  # in a fixed order, unlike `add_n`
+
+
+def soft_label_kl(
+    teacher: tf.Tensor, student: tf.Tensor, classes: tf.Tensor, temperature: float
+) -> tf.Tensor:
+    """T^2 KL(teacher || student) of labels among some classes, softened by T (Li and Hoiem 2016).
+
+    T^2 keeps the gradient's size whatever T is (Hinton et al. 2015).
+
+    Args:
+        teacher: `[B, K]`, logits.
+        student: `[B, K]`, logits.
+        classes: `[K]`, 1 for the classes that both are compared on, at least one, else 0.
+        temperature: T, which divides the logits.
+
+    Returns:
+        `[B]`, nats.
+    """
+    among = tf.where(classes > 0, 0.0, -1e9)
+    log_p = tf.nn.log_softmax(teacher / temperature + among)
+    log_q = tf.nn.log_softmax(student / temperature + among)
+    return temperature**2 * tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), 1)

@@ -1,114 +1,95 @@
-"""Going on where a run stopped, in the middle of an epoch too: what is saved, and put back."""
+"""Checkpoints: when a run saves, and how it goes on where it stopped, within an epoch too."""
+
+from __future__ import annotations
 
 import contextlib
-import signal
-import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_ccl.checkpointing.folder import CheckpointFolder
+from keras_ccl.checkpointing.saving_callback import SavingCallback
 from keras_ccl.checkpointing.state import (
-    arrays_under,
     as_arrays,
-    assign,
-    callback_state,
+    callback_states,
     capture_state,
     check_state,
     is_within_task,
-    names_of_lists,
     restore_state,
     run_identity,
 )
+from keras_ccl.checkpointing.stop_request import StopRequest
 from keras_ccl.results.history import TaskHistory
 
 
 class Position(NamedTuple):
-    """Where a run goes on: task and epoch, both from 0, and the history so far or None."""
+    """Where a run goes on.
+
+    Attributes:
+        task: index of the task, from 0.
+        epoch: of the task, from 0.
+        history: so far, or None.
+    """
 
     task: int = 0
     epoch: int = 0
-    history: Any = None
+    history: TaskHistory | None = None
 
 
 class NoCheckpoints:
-    """A run without checkpoints."""
+    """The checkpoints of a run that has none."""
 
-    def restore(self, model):
+    def resume(self, model: keras.Model) -> Position:
+        """The begin of the run."""
         return Position()
 
-    def until_asked_to_stop(self):
+    def until_asked_to_stop(self) -> contextlib.AbstractContextManager:
         """A context in which Ctrl-C does what it always does."""
         return contextlib.nullcontext()
 
-    def start_task(self, model):
+    def note_start(self, model: keras.Model) -> None:
         """Called before anything of a task draws noise."""
 
-    def keeper(self, watched, task, history):
+    def saving_callbacks(
+        self, watched: Sequence[keras.callbacks.Callback], task: int, history: TaskHistory
+    ) -> list[keras.callbacks.Callback]:
+        """None."""
         return []
 
-    def task_done(self, model, task, history):
+    def task_done(self, model: keras.Model, task: int, history: TaskHistory) -> None:
         """Called when a task has its row of R."""
 
 
-class Checkpoints:
-    """A run that saves at the end of each epoch and task, and when it is asked to stop.
+class Checkpoints(NoCheckpoints):
+    """A run that saves at the end of epochs and tasks, and when it is asked to stop.
 
     Args:
-        folder: a `CheckpointFolder`; save_every: epochs between two checkpoints.
-        alone: False leaves signals as they are: a worker cannot stop without the others.
+        folder: where to save.
+        save_every: epochs between two checkpoints.
+        stop: whether the run is asked to stop.
     """
 
-    def __init__(self, folder, save_every=1, alone=True):
-        self.folder, self.save_every, self.alone = folder, save_every, alone
-        self.found = None
-        self.noise_at_start = None
-        self.asked = None
+    def __init__(self, folder: CheckpointFolder, save_every: int, stop: StopRequest) -> None:
+        self.folder, self.save_every, self.stop = folder, save_every, stop
+        self._found: tuple[dict, dict] | None = None
+        self._noise_at_start: list[int] | None = None
 
-    @contextlib.contextmanager
-    def until_asked_to_stop(self):
-        """A context in which Ctrl-C and SIGTERM let the step under way end, and save.
+    def until_asked_to_stop(self) -> contextlib.AbstractContextManager:
+        """A context in which Ctrl-C and SIGTERM let the step under way end, and save."""
+        return self.stop.listening()
 
-        The second time they do what they always do. Elsewhere than in the main thread, where
-        Python handles no signals, nothing changes.
-        """
-        in_main = threading.current_thread() is threading.main_thread()
-        if not (in_main and self.alone):
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {each: signal.getsignal(each) or signal.SIG_DFL for each in numbers}
-
-        def ask(number, frame):
-            self.asked = number
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-        for each in numbers:
-            signal.signal(each, ask)
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def stop_if_asked(self):
-        """Raises KeyboardInterrupt after Ctrl-C, SystemExit(143) after SIGTERM."""
-        if self.asked == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        if self.asked is not None:
-            raise KeyboardInterrupt
-
-    def restore(self, model):
-        """Put the model back to the newest checkpoint, if there is one: a `Position`.
+    def resume(self, model: keras.Model) -> Position:
+        """Bring the model back to the newest checkpoint, if there is one.
 
         Within a task the optimizer follows when the task begins: until then its learning rate is
         the one that the task's decay starts from.
         """
-        self.found = self.folder.load(lambda *found: check_state(model, *found))
-        if self.found is None:
+        self._found = self.folder.load(lambda *found: check_state(model, *found))
+        if self._found is None:
             return Position()
-        state, arrays = self.found
+        state, arrays = self._found
         within = is_within_task(state)
         restore_state(model, arrays, optimizer=not within)
         if within:
@@ -117,40 +98,57 @@ class Checkpoints:
         epoch = state["epochs"] if state["stopped"] else state["epoch"]
         return Position(state["task"], epoch, history)
 
-    def start_task(self, model):
-        """Remember the noise that the order of rows and the validation rows are drawn from."""
-        self.noise_at_start = model.noise.numpy().tolist()
+    def note_start(self, model: keras.Model) -> None:
+        """Keep the noise that the order of rows and the validation rows are drawn from."""
+        self._noise_at_start = model.noise.numpy().tolist()
 
-    def keeper(self, watched, task, history):
-        """The callback, last of all, that saves; the first time it puts back what was found.
+    def saving_callbacks(
+        self, watched: Sequence[keras.callbacks.Callback], task: int, history: TaskHistory
+    ) -> list[keras.callbacks.Callback]:
+        """The callback, last of all, that saves; the first one restores what was found.
 
         Args:
-            watched: the other callbacks; task: from 0; history: rows of the tasks before.
+            watched: the other callbacks.
+            task: index of the task, from 0.
+            history: rows of the tasks before.
         """
-        resumed = self.found if self.found and is_within_task(self.found[0]) else None
-        self.found = None
-        return [_Keeper(self, watched, task, history, resumed)]
+        resumed = self._found if self._found and is_within_task(self._found[0]) else None
+        self._found = None
+        return [SavingCallback(self, watched, task, history, resumed)]
 
-    def task_done(self, model, task, history):
+    def task_done(self, model: keras.Model, task: int, history: TaskHistory) -> None:
         """Save between two tasks."""
         self.save(model, task=task + 1, epoch=0, history=history)
-        self.stop_if_asked()
+        self.stop.raise_if_asked()
 
-    def save(self, model, *, task, epoch, history, epochs=0, callbacks=(), step=0, logs=None):
-        """Write a checkpoint: `epoch` of `epochs` of the task done, callbacks as they are.
+    def save(
+        self,
+        model: keras.Model,
+        *,
+        task: int,
+        epoch: int,
+        history: TaskHistory,
+        epochs: int = 0,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        step: int = 0,
+        logs: dict[str, Any] | None = None,
+    ) -> None:
+        """Write a checkpoint.
 
         Args:
-            step, logs: how many steps of the next epoch are done too, and the logs of the last.
+            model: the student, with its optimizer.
+            task: index of the task under way, from 0.
+            epoch: epochs of it that are done.
+            history: rows of the tasks before.
+            epochs: of the whole task.
+            callbacks: those whose state is saved.
+            step: how many steps of the next epoch are done too.
+            logs: of the last of these steps.
         """
         arrays = capture_state(model)
         if step:
             arrays |= as_arrays({"metrics": model.metrics_variables})
-        remembered = []
-        for k, callback in enumerate(callbacks):
-            plain, lists = callback_state(callback)
-            remembered.append({"class": type(callback).__name__, **plain})
-            for name, values in lists.items():
-                arrays |= {f"callback/{k}/{name}/{i}": v for i, v in enumerate(values)}
+        records, lists = callback_states(callbacks)
         state = {
             "task": task,
             "epoch": epoch,
@@ -158,116 +156,36 @@ class Checkpoints:
             "step": step,
             "logs": {name: float(value) for name, value in (logs or {}).items()},
             "stopped": bool(epoch and model.stop_training),
-            "noise_at_start": self.noise_at_start,
+            "noise_at_start": self._noise_at_start,
             "history": history.to_json() if len(history) else None,
-            "callbacks": remembered,
+            "callbacks": records,
         }
-        self.folder.save(state, arrays)
+        self.folder.save(state, arrays | lists)
 
 
-class EpochLogs(keras.callbacks.Callback):
-    """The logs of each epoch of one task, a dict of lists: Keras's own forgets when a run stops."""
-
-    def __init__(self):
-        super().__init__()
-        self.epochs = {}
-
-    def on_epoch_end(self, epoch, logs=None):
-        for name, value in (logs or {}).items():
-            self.epochs.setdefault(name, []).append(float(value))
-
-
-class _Keeper(keras.callbacks.Callback):
-    def __init__(self, run, watched, task, history, resumed):
-        super().__init__()
-        self.run, self.watched, self.task = run, watched, task
-        self.history, self.resumed = history, resumed
-        self.epoch = 0
-
-    def on_train_begin(self, logs=None):
-        """After the other callbacks began: as they were, and the model with them."""
-        if self.resumed is None:
-            return
-        if self.resumed[0]["step"]:
-            self._read_past(self.resumed[0]["logs"])
-        else:
-            self._put_back()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """All other callbacks are done with the step: the moment to stop, or to be put back."""
-        done = batch + 1
-        if self.resumed is not None:
-            if done == self.resumed[0]["step"]:
-                self.model.train_function = self.learn
-                self._put_back()
-            elif self.run.asked is not None:
-                self.model.train_function = self.learn
-                self.run.stop_if_asked()  # the checkpoint that there is stays true
-        elif self.run.asked is not None:
-            self._save(epoch=self.epoch, step=done, logs=logs)
-            self.run.stop_if_asked()
-
-    def _read_past(self, logs):
-        """Until the step of the checkpoint the rows are read, and nothing is learnt from them."""
-        self.learn = self.model.train_function
-
-        def read(iterator):
-            try:
-                for _ in range(self.model.steps_per_execution):
-                    next(iterator)
-            except BaseException:
-                self.model.train_function = self.learn
-                raise
-            return logs
-
-        self.model.train_function = read
-
-    def _put_back(self):
-        (state, arrays), self.resumed = self.resumed, None
-        restore_state(self.model, arrays)
-        if state["step"]:
-            assign(self.model.metrics_variables, arrays_under(arrays, "metrics"))
-        fresh = list(self.watched)
-        for k, plain in enumerate(state["callbacks"]):
-            kind = plain.pop("class")
-            callback = next((c for c in fresh if type(c).__name__ == kind), None)
-            if callback is None:
-                continue  # this call has no such callback, and needs no state of it
-            fresh.remove(callback)
-            lists = {
-                n: arrays_under(arrays, f"callback/{k}/{n}") for n in names_of_lists(arrays, k)
-            }
-            vars(callback).update({**plain, **lists})
-
-    def on_epoch_end(self, epoch, logs=None):
-        done, last = epoch + 1, self.params["epochs"]
-        asked = self.run.asked is not None
-        if done % self.run.save_every == 0 or done == last or self.model.stop_training or asked:
-            self._save(epoch=done)
-        self.run.stop_if_asked()
-
-    def _save(self, **position):
-        self.run.save(
-            self.model,
-            task=self.task,
-            epochs=self.params["epochs"],
-            history=self.history,
-            callbacks=self.watched,
-            **position,
-        )
-
-
-def start(model, directory, *, keep_last, save_every, writes=True, alone=True, **run):
-    """`Checkpoints` in a directory, or `NoCheckpoints`.
+def open_checkpoints(
+    model: keras.Model,
+    directory: str | Path | None,
+    *,
+    keep_last: int,
+    save_every: int,
+    writes: bool = True,
+    alone: bool = True,
+    **run: Any,
+) -> NoCheckpoints:
+    """The checkpoints in a directory; `NoCheckpoints` where there is none.
 
     Args:
-        writes: of several workers one does; alone: whether no other worker takes part.
+        model: the student, its optimizer built.
+        directory: made if it is not there; or None.
+        keep_last: how many checkpoints stay.
+        save_every: epochs between two checkpoints.
+        writes: of several workers one does.
+        alone: whether no other worker takes part.
+        **run: what else a run must have in common with a checkpoint to go on from it.
     """
     if directory is None:
         return NoCheckpoints()
-    identified = run_identity(model, **run)
-    folder = CheckpointFolder(directory, identified, keep_last=keep_last, writes=writes)
-    return Checkpoints(folder, save_every, alone)
+    identity = run_identity(model, **run)
+    folder = CheckpointFolder(directory, identity, keep_last=keep_last, writes=writes)
+    return Checkpoints(folder, save_every, StopRequest(listens=alone))

@@ -1,17 +1,21 @@
 """All that changes in a run, as arrays and plain values; and back, checked first."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_ccl.results.history import TaskHistory
 
 
-def capture_state(model):
+def capture_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Arrays of all that changes in a model and its optimizer, in a fixed order."""
     return as_arrays({"model": _variables(model), "optimizer": model.optimizer.variables})
 
 
-def as_arrays(parts):
+def as_arrays(parts: dict[str, Iterable[Any]]) -> dict[str, np.ndarray]:
+    """The values of variables, by the name of their part and their place in it."""
     return {
         f"{part}/{k}": np.array(variable.numpy())
         for part, variables in parts.items()
@@ -19,7 +23,9 @@ def as_arrays(parts):
     }
 
 
-def restore_state(model, arrays, *, optimizer=True):
+def restore_state(
+    model: keras.Model, arrays: dict[str, np.ndarray], *, optimizer: bool = True
+) -> None:
     """The reverse of `capture_state`, with the optimizer or without."""
     parts = {"model": _variables(model)}
     if optimizer:
@@ -28,12 +34,13 @@ def restore_state(model, arrays, *, optimizer=True):
         assign(variables, arrays_under(arrays, part))
 
 
-def assign(variables, values):
+def assign(variables: Iterable[Any], values: Iterable[np.ndarray]) -> None:
+    """Assign one value to each variable."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def check_state(model, state, arrays):
+def check_state(model: keras.Model, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Refuse what could not be put back, before anything is: a hash does not tell who wrote it.
 
     Raises:
@@ -62,9 +69,44 @@ def check_state(model, state, arrays):
             raise TypeError(f"a callback {record['class']!r}")
 
 
-def callback_state(callback):
-    """What a callback keeps from epoch to epoch: its plain attributes, and its lists of arrays."""
-    plain, lists = {}, {}
+def callback_states(
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """What callbacks keep from epoch to epoch: a record each, and arrays by name."""
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
+    for k, callback in enumerate(callbacks):
+        plain, lists = callback_state(callback)
+        records.append({"class": type(callback).__name__, **plain})
+        for name, values in lists.items():
+            arrays |= {f"callback/{k}/{name}/{i}": v for i, v in enumerate(values)}
+    return records, arrays
+
+
+def restore_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback],
+    records: list[dict[str, Any]],
+    arrays: dict[str, np.ndarray],
+) -> None:
+    """The reverse of `callback_states`: each record goes to the next callback of its class."""
+    fresh = list(callbacks)
+    for k, record in enumerate(records):
+        kind = record.pop("class")
+        callback = next((c for c in fresh if type(c).__name__ == kind), None)
+        if callback is None:
+            continue  # this call has no such callback, and needs no state of it
+        fresh.remove(callback)
+        names = {key.split("/")[2] for key in arrays if key.startswith(f"callback/{k}/")}
+        lists = {name: arrays_under(arrays, f"callback/{k}/{name}") for name in names}
+        vars(callback).update({**record, **lists})
+
+
+def callback_state(
+    callback: keras.callbacks.Callback,
+) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]]:
+    """The plain attributes of a callback, and those that are lists of arrays."""
+    plain: dict[str, Any] = {}
+    lists: dict[str, list[np.ndarray]] = {}
     for name, value in vars(callback).items():
         if name in ("params", "_params", "_model"):
             continue
@@ -77,46 +119,44 @@ def callback_state(callback):
     return plain, lists
 
 
-def run_identity(model, **run):
+def run_identity(model: keras.Model, **run: Any) -> dict[str, Any]:
     """What a run must have in common with a checkpoint to go on from it, a dict for JSON."""
     shapes = [list(variable.shape) for variable in _variables(model)]
     optimizer = _without_names(keras.saving.serialize_keras_object(model.optimizer)["config"])
     kind = type(model.optimizer).__name__
     return {
-        "model": {"class": type(model).__name__, **model.options(), "shapes": shapes},
+        "model": {"class": model.method_name, **model.options(), "shapes": shapes},
         "optimizer": {"class": kind, **optimizer},
         **run,
     }
 
 
-def _without_names(config):
+def _without_names(config: Any) -> Any:
     """A config without the names that Keras counts up within a process."""
     if not isinstance(config, dict):
         return config
     return {key: _without_names(value) for key, value in config.items() if key != "name"}
 
 
-def is_within_task(state):
+def is_within_task(state: dict[str, Any]) -> bool:
+    """Whether a state was saved when a task had begun and was not finished."""
     return bool(state["epoch"] or state["step"])
 
 
-def _variables(model):
+def _variables(model: keras.Model) -> list[Any]:
     measured = {id(variable) for variable in model.metrics_variables}
     return [variable for variable in model.variables if id(variable) not in measured]
 
 
-def arrays_under(arrays, prefix):
-    found = []
+def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+    """The arrays named prefix/0, prefix/1 and so on."""
+    found: list[np.ndarray] = []
     while f"{prefix}/{len(found)}" in arrays:
         found.append(arrays[f"{prefix}/{len(found)}"])
     return found
 
 
-def names_of_lists(arrays, k):
-    return {key.split("/")[2] for key in arrays if key.startswith(f"callback/{k}/")}
-
-
-def _is_record(value):
+def _is_record(value: Any) -> bool:
     """Whether a value is a dict of lists of numbers, such as the logs of epochs."""
     return isinstance(value, dict) and all(
         isinstance(key, str)

@@ -97,7 +97,7 @@ def describe(model, class_names=None):
         raise ValueError(f"class_names: expected {model.num_classes}, received {len(names)}")
     return {
         "keras_ccl": installed.version("keras-ccl"),
-        "method": type(model).__name__,
+        "method": model.method_name,
         "tasks_seen": int(model.tasks_seen.numpy()),
         "input_shape": list(model.input_shape),
         "input_range": [0, 1] if model.data_spec.unit_range else None,

@@ -41,7 +41,7 @@ def classifier(model):
         q = model.encode(x)
         z = q.mean()
         logits = model.classify(z).logits_parameter()
-        log_p_x = log_likelihood(model.decoder(z), x, model.likelihood, model.observation_scale)
+        log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
         return {
             "probabilities": tf.nn.softmax(logits),
             "logits": tf.identity(logits),
@@ -117,14 +117,3 @@ def kl_to_prior(mean, variance, prior):
     expected = prior.log_scale - 0.5 * (distances + tf.matmul(variance, prior.precision))
     entropy = 0.5 * tf.reduce_sum(tf.math.log(variance) + 1 + math.log(2 * math.pi), 1)
     return -entropy - tf.reduce_logsumexp(expected, 1)
-
-
-def log_likelihood(parameters, x, likelihood, scale):
-    """log p(x|z) from what the decoder returns, summed over the axes of x: [B], nats."""
-    parameters = tf.cast(parameters, tf.float32)
-    if likelihood == "bernoulli":
-        pixels = x * parameters - tf.math.softplus(parameters)
-    else:
-        offset = (x - parameters) / scale
-        pixels = -0.5 * tf.square(offset) - math.log(scale) - 0.5 * math.log(2 * math.pi)
-    return tf.reduce_sum(pixels, axis=list(range(1, len(x.shape))))

@@ -1,20 +1,29 @@
 """The diagonal empirical Fisher information: pure, from per-example gradients."""
 
+from collections.abc import Callable, Sequence
+
+import numpy as np
 import tensorflow as tf
 
 CHUNK = 32
 """Rows whose gradients are held at once: each takes as much memory as the weights."""
 
 
-def diagonal_fisher(loss, rows, variables):
+def diagonal_fisher(
+    loss: Callable[[tuple[tf.Tensor, ...]], tf.Tensor],
+    rows: tuple[np.ndarray, ...],
+    variables: Sequence[tf.Variable],
+) -> list[tf.Tensor]:
     """The mean over rows of the squared gradient of each row's own loss (Kirkpatrick et al. 2017).
 
     Args:
         loss: a function of one row, a tuple of tensors without the batch axis, that returns a
-            scalar, nats; rows: a tuple of arrays [N, ...]; variables: a list of tf.Variables.
+            scalar, nats.
+        rows: arrays `[N, ...]`.
+        variables: what the gradients are taken of.
 
     Returns:
-        a list of tensors, the shape of each variable.
+        One tensor per variable, in its shape.
     """
 
     def squared_gradients(row):

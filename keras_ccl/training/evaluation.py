@@ -1,29 +1,31 @@
 """One row of R: the model on the test rows of every task seen."""
 
 import math
+from collections.abc import Sequence
 
-from keras_ccl.data.splits import MEASURING_BATCH, as_split
+from keras_ccl.data.ready_tasks import CheckedTask
+from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.training.protocol import ContinualModel
 
 
-def evaluate_tasks(model, tasks, *, first_task=1):
+def evaluate_tasks(
+    model: ContinualModel, tasks: Sequence[CheckedTask]
+) -> tuple[list[float], list[float]]:
     """Accuracy and negative ELBO of each task.
 
     Args:
-        model: a `JointVAE`; tasks: those seen so far, each with a `test` split or None.
-        first_task: number of the first of them, for errors.
+        model: the student.
+        tasks: those seen so far.
 
     Returns:
-        two lists of floats, accuracy in [0, 1] and negative ELBO in nats a row; NaN for a task
-        without test rows.
+        Accuracies in [0, 1], and negative ELBOs in nats per row; NaN for a task without test rows.
     """
-    results = [measure(model, task, number) for number, task in enumerate(tasks, first_task)]
+    results = [_measure(model, task) for task in tasks]
     return [r["accuracy"] for r in results], [r["negative_elbo"] for r in results]
 
 
-def measure(model, task, number):
-    """`model.evaluate` on the test rows of one task, as a dict; NaN if it has none."""
-    if task.test is None:
+def _measure(model: ContinualModel, task: CheckedTask) -> dict[str, float]:
+    split = task.test_split()
+    if split is None:
         return {"accuracy": math.nan, "negative_elbo": math.nan}
-    where = f"task {number}, test"
-    split = as_split(task.test, model.data_spec, where, batch_size=MEASURING_BATCH)
     return model.evaluate(split.batches(MEASURING_BATCH), verbose=0, return_dict=True)

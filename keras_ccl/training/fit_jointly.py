@@ -1,16 +1,23 @@
 """fit_jointly: the upper bound of continual learning, and not continual itself."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from keras_ccl.data.ready_tasks import checked_tasks
 from keras_ccl.data.splits import resolve
 from keras_ccl.data.streams import Task, TaskStream, as_stream
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.evaluation import evaluate_tasks
 from keras_ccl.training.fit_tasks import fit_tasks
+from keras_ccl.training.protocol import ContinualModel
 
 
-def fit_jointly(make_model, tasks, **options):
-    """Learn tasks 1..k at once with a new model, for every k: **not continual learning**.
+def fit_jointly(
+    make_model: Callable[[], ContinualModel], tasks: Any, **options: Any
+) -> tuple[ContinualModel, TaskHistory]:
+    """Learn tasks 1 to k at once with a new model, for every k: **not continual learning**.
 
     It keeps and reads the data of every earlier task, and is here to say how good the model could
     be if that were allowed.
@@ -18,28 +25,28 @@ def fit_jointly(make_model, tasks, **options):
     Args:
         make_model: a function without arguments that returns a new `JointVAE`.
         tasks: as in `fit_tasks`; the train rows must be arrays.
-        **options: of `fit_tasks`; an epoch is one over all rows of tasks 1..k.
+        **options: of `fit_tasks`; an epoch is one over all rows of tasks 1 to k.
 
     Returns:
-        the last model and a `TaskHistory` whose method is "joint training (not continual)".
+        The last model and a `TaskHistory` whose method is "joint training (not continual)".
 
     Raises:
         TypeError: for train rows that are not arrays.
     """
-    stream, history = as_stream(tasks), None
-    for k in range(1, len(stream) + 1):
-        model = make_model()
+    stream = as_stream(tasks)
+    model = make_model()
+    measured = checked_tasks(stream, model.data_spec)
+    history = TaskHistory(method="joint training (not continual)")
+    for k, task in enumerate(stream, start=1):
+        model = model if k == 1 else make_model()
         together = Task(_all_rows(stream[:k]), name=f"tasks 1 to {k} at once")
         record = fit_tasks(model, TaskStream([together]), **options)
-        if history is None:
-            kept = {"options": record.options, "seed": record.seed}
-            history = TaskHistory(method="joint training (not continual)", **kept)
-        row = evaluate_tasks(model, stream[:k])
-        history.append(stream[k - 1].name, *row, record.epochs[0])
+        history.options, history.seed = record.options, record.seed
+        history.append(task.name, *evaluate_tasks(model, measured[:k]), record.epochs[0])
     return model, history
 
 
-def _all_rows(stream):
+def _all_rows(stream: TaskStream) -> tuple[np.ndarray, np.ndarray]:
     splits = []
     for number, task in enumerate(stream, start=1):
         rows = resolve(task.train)

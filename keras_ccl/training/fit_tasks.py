@@ -1,34 +1,33 @@
-"""fit_tasks: the whole method on one screen."""
+"""fit_tasks: learn one task after the other."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
-from keras_ccl.checkpointing import checkpoints as resumable
-from keras_ccl.data.preparation import prepare
-from keras_ccl.data.streams import as_stream
-from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.results.history import TaskHistory
-from keras_ccl.training import optimizer, replicas
 from keras_ccl.training.evaluation import evaluate_tasks
-from keras_ccl.training.loss_guard import FiniteLoss
-from keras_ccl.training.progress import VERBOSITIES, StreamProgress
+from keras_ccl.training.plan import Plan
+from keras_ccl.training.protocol import ContinualModel
+from keras_ccl.training.run import Run
 
 
 def fit_tasks(
-    model,
-    tasks,
+    model: ContinualModel,
+    tasks: Any,
     *,
-    epochs=8,
-    batch_size=256,
-    validation_split=0.0,
-    steps_per_epoch=None,
-    callbacks=(),
-    optimizer_state="reset",
-    learning_rate_decay="cosine",
-    checkpoint_dir=None,
-    keep_last=2,
-    save_every=1,
-    verbose="auto",
-):
+    epochs: int | Sequence[int] = 8,
+    batch_size: int = 256,
+    validation_split: float = 0.0,
+    steps_per_epoch: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    optimizer_state: str = "reset",
+    learning_rate_decay: str | None = "cosine",
+    checkpoint_dir: Any = None,
+    keep_last: int = 2,
+    save_every: int = 1,
+    verbose: Any = "auto",
+) -> TaskHistory:
     """Learn the tasks one after the other. Calling it again goes on with the next task.
 
     All tasks are checked before the first step; a split given as a function is checked when its
@@ -36,11 +35,12 @@ def fit_tasks(
     rows only ever measure.
 
     Args:
+        model: the student, such as a `CCLGM`.
         tasks: a `TaskStream`, or a list of `Task`s, tuples (x, y) of arrays, or
-            `tf.data.Dataset`s of (x, y), batched or not; x [N, *input_shape], y integers [N] or
-            one-hot [N, K]. Arrays are shuffled anew each epoch; the order of a dataset is its own.
-        epochs: epochs of each task, one number or one a task.
-        batch_size: rows of the current task a step; a batched dataset keeps its own.
+            `tf.data.Dataset`s of (x, y), batched or not; x `[N, *input_shape]`, y integers `[N]`
+            or one-hot `[N, K]`. Arrays are shuffled anew each epoch; a dataset keeps its order.
+        epochs: epochs of each task, one number or one per task.
+        batch_size: rows of the current task per step; a batched dataset keeps its own.
         validation_split: share of a task's arrays (the last rows) held out for callbacks, where
             the task has no validation rows of its own.
         steps_per_epoch: as in `fit`; an infinite dataset needs it.
@@ -53,11 +53,12 @@ def fit_tasks(
             SIGTERM after the step under way. The same call with a model made in the same way goes
             on from it, within an epoch too, and ends with the same weights and history as if it had
             not been stopped.
-        keep_last: how many checkpoints stay; save_every: epochs between two.
-        verbose: 0: silent; 1, "auto": one bar for the stream on a terminal; 2: a line an epoch.
+        keep_last: how many checkpoints stay.
+        save_every: epochs between two checkpoints.
+        verbose: 0: silent; 1, "auto": one bar for the stream on a terminal; 2: a line per epoch.
 
     Returns:
-        `TaskHistory`: R and what follows from it.
+        R and what follows from it.
 
     Raises:
         TypeError, ValueError: for data or options that do not fit, before any weight changes,
@@ -67,114 +68,23 @@ def fit_tasks(
         RuntimeError: for a dataset that raises while a task is learnt, likewise; for a worker that
             is gone.
     """
-    stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
-    epochs = _epochs_by_task(epochs, len(stream))
-    sizes = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
-    options = {**sizes, "validation_split": validation_split}
-    _check_options(**options, state=optimizer_state, decay=learning_rate_decay, verbose=verbose)
-    check_positive("keep_last", keep_last, integer=True)
-    check_positive("save_every", save_every, integer=True)
-    prepared = [
-        prepare(task, number, model.data_spec, **options)
-        for number, task in enumerate(stream, first)
-    ]
-    replicas.check(model)
-    strategy = model.distribute_strategy
-    chief = replicas.is_chief(strategy)
-    if not model.compiled:
-        with strategy.scope():
-            model.compile(optimizer=keras.optimizers.Adam(1e-3))
-    fitting = {"optimizer_state": optimizer_state, "learning_rate_decay": learning_rate_decay}
-    settings = {**options, **fitting, "epochs": epochs}
-    names = [task.name for task in stream]
-    if checkpoint_dir is not None:
-        optimizer.build_optimizer(model)
-    saved = resumable.start(
+    plan = Plan.checked(
         model,
-        checkpoint_dir,
+        tasks,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        steps_per_epoch=steps_per_epoch,
+        optimizer_state=optimizer_state,
+        learning_rate_decay=learning_rate_decay,
         keep_last=keep_last,
         save_every=save_every,
-        writes=chief,
-        alone=not replicas.has_workers(strategy),
-        stream={"tasks": names, "tasks_before": first - 1},
-        fit_tasks=settings,
+        verbose=verbose,
     )
-    position = saved.restore(model)
-    history = position.history or TaskHistory(
-        method=type(model).__name__,
-        options={**model.options(), **settings},
-        seed=model.seed,
-        tasks_before=first - 1,
-    )
-    shown = verbose if chief else 0
-    progress = StreamProgress(names=names, epochs=epochs, first_task=first, verbose=shown)
-    fate = replicas.lost_worker_named(strategy, lambda: f"task {first + progress.task}")
-    with progress, fate, saved.until_asked_to_stop():
-        for index in range(position.task, len(prepared)):
-            first_epoch = position.epoch if index == position.task else 0
-            task = prepare(prepared[index], first + index, model.data_spec, reached=True, **options)
-            saved.start_task(model)
+    with Run(model, plan, callbacks=callbacks, checkpoint_dir=checkpoint_dir) as run:
+        for task in run.remaining_tasks():
             model.begin_task(task)
-            if optimizer_state == "reset":
-                optimizer.reset_optimizer(model)
-            progress.start_task(index, first_epoch)
-            logs = resumable.EpochLogs()
-            decay = _decay(learning_rate_decay, task, epochs[index], **sizes)
-            watched = [logs, *decay, *callbacks]
-            guard = FiniteLoss(first + index)
-            last = [guard, progress, *saved.keeper(watched, index, history)]
-            with guard.watching(model):
-                _fit_one(model, task, first_epoch, epochs[index], [*watched, *last], **sizes)
+            run.fit(task)
             model.end_task(task)
-            row = evaluate_tasks(model, prepared[: index + 1], first_task=first)
-            history.append(names[index], *row, logs.epochs)
-            saved.task_done(model, index, history)
-    return history
-
-
-def _fit_one(model, task, first_epoch, epochs, callbacks, *, batch_size, steps_per_epoch):
-    """Keras's `fit` on one task."""
-    rows, steps = task.train.training(
-        batch_size,
-        seed=model.next_seed(),
-        steps_per_epoch=steps_per_epoch,
-        first_epoch=first_epoch,
-    )
-    held_out = task.validation and model.validation_rows(task.validation, batch_size)
-    with optimizer.learning_rate_kept(model.optimizer):
-        model.fit(
-            rows,
-            initial_epoch=first_epoch,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            validation_data=held_out,
-            callbacks=callbacks,
-            shuffle=False,  # the rows come shuffled
-            verbose=0,
-        )
-
-
-def _decay(kind, task, epochs, *, batch_size, steps_per_epoch):
-    if kind is None:
-        return []
-    steps = steps_per_epoch or task.train.steps(batch_size)
-    return [optimizer.CosineDecay(epochs * steps)]
-
-
-def _epochs_by_task(epochs, tasks):
-    each = list(epochs) if isinstance(epochs, list | tuple) else [epochs] * tasks
-    if len(each) != tasks:
-        raise ValueError(f"epochs: expected one number a task, {tasks}; received {len(each)}")
-    for number in each:
-        check_positive("epochs", number, integer=True)
-    return each
-
-
-def _check_options(*, batch_size, steps_per_epoch, validation_split, state, decay, verbose):
-    check_positive("batch_size", batch_size, integer=True)
-    if steps_per_epoch is not None:
-        check_positive("steps_per_epoch", steps_per_epoch, integer=True)
-    check_share("validation_split", validation_split)
-    check_choice("optimizer_state", state, optimizer.OPTIMIZER_STATES)
-    check_choice("learning_rate_decay", decay, optimizer.DECAYS)
-    check_choice("verbose", verbose, VERBOSITIES)
+            run.record(task, evaluate_tasks(model, run.tasks_so_far(task)))
+    return run.history

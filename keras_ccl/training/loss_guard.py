@@ -2,31 +2,33 @@
 
 import contextlib
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_ccl.checkpointing.state import capture_state, restore_state
-from keras_ccl.data.splits import message_of
+from keras_ccl.data.dataset_split import message_of
 from keras_ccl.training.replicas import WORKER_LOST
 
 
-class FiniteLoss(keras.callbacks.Callback):
+class LossGuard(keras.callbacks.Callback):
     """Stops at the first step whose loss is NaN or infinite, with the model of the last good epoch.
 
     Args:
         task: its number, for the error.
     """
 
-    def __init__(self, task):
+    def __init__(self, task: int) -> None:
         super().__init__()
         self.task = task
         self.epoch = 0
-        self._good = None
+        self._good: dict[str, Any] | None = None
 
     @contextlib.contextmanager
-    def watching(self, model):
-        """Where a dataset, or an operation of a step, fails: back to the last good epoch.
+    def watching(self, model: keras.Model) -> Iterator[None]:
+        """A context in which a failing dataset or step brings back the last good epoch.
 
         Raises:
             RuntimeError: naming task and epoch, with what TensorFlow told.
@@ -36,33 +38,36 @@ class FiniteLoss(keras.callbacks.Callback):
         except WORKER_LOST:
             raise  # a worker: `replicas.lost_worker_named` tells
         except tf.errors.OpError as error:
-            if self._good is not None:
-                restore_state(model, self._good)
+            self._restore(model)
             raise RuntimeError(
                 f"task {self.task}, epoch {self.epoch}: the dataset or a step failed: "
                 f"{message_of(error)}. The model is that of the end of the epoch before"
             ) from error
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self._good = capture_state(self.model)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._good = capture_state(self.model)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self._good = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises FloatingPointError, naming task, epoch, step and the terms that went bad."""
         if math.isfinite(logs["loss"]):
             return
         bad = [name for name in self.model.term_weights() if not math.isfinite(logs[name])]
-        restore_state(self.model, self._good)
+        self._restore(self.model)
         raise FloatingPointError(
             f"task {self.task}, epoch {self.epoch}, step {batch + 1}: the loss is {logs['loss']}; "
             f"not finite: {', '.join(bad) or 'their weighted sum'}. The model is that of the end "
             "of the epoch before; a smaller learning rate may help"
         )
+
+    def _restore(self, model: keras.Model) -> None:
+        if self._good is not None:
+            restore_state(model, self._good)

@@ -1,10 +1,12 @@
-"""What a step must mind on several replicas: its noise, its share of the loss, its place.
+"""Several replicas and workers: the noise of each, its share of the loss, and who writes files.
 
 The strategy is TensorFlow's own: make the model in `strategy.scope()`. A batch is split over the
 replicas; on one replica nothing here changes anything.
 """
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +14,7 @@ WORKER_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.Int
 """What a collective raises when a worker it waits for is gone."""
 
 
-def fold_in_replica(seed):
+def fold_in_replica(seed: tf.Tensor) -> tf.Tensor:
     """The stateless seed of this replica: replicas that drew the same noise would learn less.
 
     Args:
@@ -24,7 +26,7 @@ def fold_in_replica(seed):
     return tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
 
 
-def share_of_rows(rows):
+def share_of_rows(rows: tf.Tensor) -> tf.Tensor:
     """The share of the rows of a step that this replica holds; 0 where a short batch left none.
 
     Replicas add up their gradients, so the mean over a replica's rows counts by this share.
@@ -38,7 +40,7 @@ def share_of_rows(rows):
     return rows / over_replicas(rows)
 
 
-def over_replicas(value):
+def over_replicas(value: tf.Tensor) -> tf.Tensor:
     """The sum of a tensor over all replicas: the tensor itself where there is one."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
@@ -46,19 +48,19 @@ def over_replicas(value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def reducible_logs(logs):
+def reducible_logs(logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Logs of a step as Keras can reduce them: between workers it reduces along axis 0."""
     if not has_workers(tf.distribute.get_strategy()):
         return logs
     return {name: value[tf.newaxis] for name, value in logs.items()}
 
 
-def has_workers(strategy):
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether other processes take part."""
     return sum(len(addresses) for addresses in _cluster(strategy).values()) > 1
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files and speaks."""
     if not has_workers(strategy):
         return True
@@ -67,7 +69,7 @@ def is_chief(strategy):
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
-def check(model):
+def check(model: Any) -> None:
     """Refuse what cannot run, or would run wrongly, on several replicas.
 
     Raises:
@@ -95,11 +97,15 @@ def check(model):
 
 
 @contextlib.contextmanager
-def lost_worker_named(strategy, where):
-    """Where a worker is lost, one clear error in all others.
+def lost_worker_named(strategy: tf.distribute.Strategy, task: Callable[[], int]) -> Iterator[None]:
+    """A context in which the loss of a worker is one clear error in all others.
 
     Args:
-        where: a function that returns such as `"task 3"`, for the error.
+        strategy: of the model.
+        task: returns the number of the task under way, for the error.
+
+    Raises:
+        RuntimeError: naming the task.
     """
     try:
         yield
@@ -107,12 +113,13 @@ def lost_worker_named(strategy, where):
         if not has_workers(strategy):
             raise
         raise RuntimeError(
-            f"{where()}: a worker of the cluster is gone, and the others cannot go on without it. "
-            "Start all of them again: with checkpoint_dir the run goes on from its last checkpoint"
+            f"task {task()}: a worker of the cluster is gone, and the others cannot go on without "
+            "it. Start all of them again: with checkpoint_dir the run goes on from its last "
+            "checkpoint"
         ) from error
 
 
-def _cluster(strategy):
+def _cluster(strategy: tf.distribute.Strategy) -> dict[str, list[str]]:
     """Addresses by kind of task, empty without a cluster."""
     resolver = strategy.cluster_resolver
     return resolver.cluster_spec().as_dict() if resolver is not None else {}

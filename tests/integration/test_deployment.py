@@ -3,6 +3,7 @@
 import functools
 import json
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from checks import run_script
+from checks import run_here, run_script
 from PIL import Image
 
 import keras_ccl as ccl
 
+pytestmark = pytest.mark.graph
 EXPORT, CLASSIFY = "export/export_student.py", "export/classify.py"
 
 
@@ -29,7 +31,7 @@ def work(tmp_path_factory):
     model.save(folder / "model.keras")
     np.savez(folder / "examples.npz", x=x, y=y)
     examples = ["--examples", folder / "examples.npz"]
-    done = run_script(EXPORT, folder / "model.keras", folder / "out", *examples)
+    done = run_here(EXPORT, folder / "model.keras", folder / "out", *examples)
     assert done.returncode == 0, done.stderr
     accuracy = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
     assert "classifier.onnx" in done.stdout and f"accuracy {accuracy:.4f}" in done.stdout
@@ -41,18 +43,36 @@ def work(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def classify(tmp_path_factory):
-    """classify.py in an environment with NumPy, Pillow and ONNX Runtime, and nothing of ours."""
-    folder = tmp_path_factory.mktemp("bare")
+ABSENT = ("tensorflow", "keras", "keras_ccl")
+
+
+def with_absent_blocked(folder):
+    """This environment, in which an import of what is to be absent fails."""
+    block = f"import sys; sys.modules.update(dict.fromkeys({ABSENT}))"
+    (folder / "sitecustomize.py").write_text(block)
+    return {"python": sys.executable, "PYTHONPATH": str(folder)}
+
+
+def bare(folder):
+    """An environment with NumPy, Pillow and ONNX Runtime, and nothing of ours."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     packages = ["numpy", "pillow", "onnxruntime"]
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
-    for absent in ("tensorflow", "keras", "keras_ccl"):
-        missing = subprocess.run([str(python), "-c", f"import {absent}"], capture_output=True)
-        assert missing.returncode != 0
-    return functools.partial(run_script, CLASSIFY, python=python)
+    return {"python": python, "PYTHONPATH": ""}
+
+
+@pytest.fixture(
+    scope="module", params=[with_absent_blocked, pytest.param(bare, marks=pytest.mark.network)]
+)
+def classify(request, tmp_path_factory):
+    """classify.py where TensorFlow, Keras and keras_ccl cannot be imported."""
+    where = request.param(tmp_path_factory.mktemp("classify"))
+    check = tmp_path_factory.mktemp("absent") / "absent.py"
+    for absent in ABSENT:
+        check.write_text(f"import {absent}")
+        assert "ModuleNotFoundError" in run_script(check, **where).stderr
+    return functools.partial(run_script, CLASSIFY, **where)
 
 
 def test_without_tensorflow_the_answers_are_those_of_keras(work, classify):
@@ -78,7 +98,7 @@ def test_without_tensorflow_the_answers_are_those_of_keras(work, classify):
 def test_noise_is_less_familiar_than_a_digit(work, tmp_path):
     np.save(tmp_path / "noise.npy", np.random.default_rng(0).uniform(size=(28, 28, 1)))
     inputs = [work / "images/0.png", tmp_path / "noise.npy"]
-    done = run_script(CLASSIFY, work / "out/classifier.onnx", *inputs, "--json")
+    done = run_here(CLASSIFY, work / "out/classifier.onnx", *inputs, "--json")
     digit, noise = (answer["familiarity"] for answer in json.loads(done.stdout))
     assert digit > noise + 100
 
@@ -155,8 +175,20 @@ def test_a_model_that_cannot_be_exported_is_refused(work, tmp_path):
         ("corrupt.keras", "corrupt.keras"),
         ("missing.keras", "missing.keras"),
     ):
-        done = run_script(EXPORT, tmp_path / name, tmp_path / "out")
+        done = run_here(EXPORT, tmp_path / name, tmp_path / "out")
         refused(done, message)
     assert not (tmp_path / "out").exists()
-    done = run_script(EXPORT, work / "model.keras", work / "out")
+    done = run_here(EXPORT, work / "model.keras", work / "out")
     refused(done, "not empty")
+
+
+@pytest.mark.slow
+def test_the_export_script_runs_in_a_process_of_its_own(work, tmp_path):
+    done = run_script(EXPORT, work / "model.keras", tmp_path / "out", "--formats", "onnx")
+    assert done.returncode == 0, done.stderr
+    assert "classifier.onnx" in done.stdout
+    told, expected = (
+        json.loads((folder / "model.json").read_text())
+        for folder in (tmp_path / "out", work / "out")
+    )
+    assert told["content_hash"] == expected["content_hash"]

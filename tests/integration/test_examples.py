@@ -5,17 +5,19 @@ import json
 import keras
 import numpy as np
 import pytest
-from checks import run_script
+from checks import run_here, run_script
 
 import keras_ccl as ccl
+
+pytestmark = pytest.mark.graph
 
 
 @pytest.mark.parametrize(
     ("example", "first", "second"),
     [
         ("permuted_mnist", "original", "permutation 1"),
-        ("split_mnist", "classes 0, 1", "classes 2, 3"),
-        ("mnist_fashion", "mnist", "fashion_mnist"),
+        pytest.param("split_mnist", "classes 0, 1", "classes 2, 3", marks=pytest.mark.slow),
+        pytest.param("mnist_fashion", "mnist", "fashion_mnist", marks=pytest.mark.slow),
     ],
 )
 def test_an_example_ends_in_table_figure_history_and_model(example, first, second, tmp_path):
@@ -39,6 +41,7 @@ def test_an_example_ends_in_table_figure_history_and_model(example, first, secon
     assert f"ONNX Runtime: accuracy {accuracy[1, 1]:.4f}" in done.stdout
 
 
+@pytest.mark.slow
 def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path):
     """vae-cl forgets, EWC less, CCL-GM far less, joint training not at all."""
     options = ["--tasks", 3, "--epochs", 3, "--method", "all", "--seeds", 5, "--out", tmp_path]
@@ -56,6 +59,7 @@ def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path):
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path):
     options = ["--trials", 1, "--tasks", 1, "--epochs", 1, "--dense-only", "--out", tmp_path]
     done = run_script("examples/sweep.py", *options)
@@ -66,7 +70,7 @@ def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path):
 
 def test_a_missing_dataset_is_told_before_anything_is_written(tmp_path):
     out = tmp_path / "out"
-    done = run_script("examples/permuted_mnist.py", "--full", "--data-dir", tmp_path, "--out", out)
+    done = run_here("examples/permuted_mnist.py", "--full", "--data-dir", tmp_path, "--out", out)
     assert done.returncode != 0
     assert "FileNotFoundError" in done.stderr and "embedded" in done.stderr
     assert not out.exists()

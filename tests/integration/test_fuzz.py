@@ -5,6 +5,8 @@ import json
 import pytest
 from checks import run_script
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("reader", ["keras", "checkpoint", "subset", "onnx"])
 def test_mutated_files_are_read_or_refused(reader, tmp_path):

@@ -14,9 +14,12 @@ from keras_ccl.export.formats import open_onnx
 ROOT = Path(__file__).parents[2]
 CHROMIUM, DRIVER, NPM = (shutil.which(name) for name in ("chromium", "chromedriver", "npm"))
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER and NPM), reason="needs chromium, chromedriver and npm"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER and NPM), reason="needs chromium, chromedriver and npm"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,11 @@ def element(driver, name):
 
 
 def draw(driver, strokes):
-    """Draw with the mouse: strokes are lists of offsets from the middle of the pad."""
+    """Draw with the mouse: strokes are lists of offsets from the middle of the pad.
+
+    Returns:
+        the input and the answer of the whole drawing, as `settled` gives them.
+    """
     from selenium.webdriver import ActionChains
 
     element(driver, "clear").click()
@@ -89,7 +96,7 @@ def draw(driver, strokes):
             actions = actions.move_to_element_with_offset(pad, *point)
         actions.release().perform()
     wait(driver, "return student.last.answer !== null")
-    driver.implicitly_wait(0.2)
+    return settled(driver)
 
 
 def settled(driver):
@@ -113,8 +120,7 @@ ZERO = [[(0, -90), (60, -50), (60, 50), (0, 90), (-60, 50), (-60, -50), (0, -90)
 def test_a_stroke_changes_the_prediction(browser):
     labels = []
     for strokes in (ONE, ZERO):
-        draw(browser, strokes)
-        found = settled(browser)
+        found = draw(browser, strokes)
         labels.append(int(np.argmax(found["answer"]["probabilities"])))
         assert element(browser, "answer").text.startswith(f"{labels[-1]}, ")
         assert element(browser, "familiarity").text.endswith("nats")
@@ -122,8 +128,7 @@ def test_a_stroke_changes_the_prediction(browser):
 
 
 def test_the_numbers_are_those_of_onnx_runtime(browser, exported):
-    draw(browser, ZERO)
-    found = settled(browser)
+    found = draw(browser, ZERO)
     x = np.array(found["input"], np.float32).reshape(1, 28, 28, 1)
     assert x.min() >= 0 and x.max() > 0.9
     expected = open_onnx(exported / "classifier.onnx")(x)

@@ -11,6 +11,7 @@ from checks import ROOT, run_script
 sys.path.insert(0, str(ROOT / "examples"))
 from multi_worker import local_cluster
 
+pytestmark = pytest.mark.slow
 WORKER = ROOT / "tests" / "worker.py"
 
 

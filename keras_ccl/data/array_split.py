@@ -1,0 +1,103 @@
+"""ArraySplit: rows in memory as checked batches, in an order that a seed decides."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.data.pipelines import shard_by_rows, with_tuning
+from keras_ccl.data.validation import DataSpec, check_rows
+
+PREFETCHED = 4
+"""Batches made ready ahead of the step that takes them."""
+
+
+class ArraySplit:
+    """Rows in memory, checked on entry.
+
+    Args:
+        x: `[N, ...]`.
+        y: `[N]`, `[N, 1]` or one-hot `[N, K]`.
+        spec: what the model expects of rows.
+        where: its name in errors.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, spec: DataSpec, where: str) -> None:
+        self.x, self.y = check_rows(x, y, spec, where)
+        self.spec, self.where = spec, where
+        if not len(self.x):
+            raise ValueError(f"{where}: expected at least one row, received an empty dataset")
+
+    def batches(self, batch_size: int) -> tf.data.Dataset:
+        """One pass in order: a dataset of (x, y)."""
+        return self._gather(tf.data.Dataset.range(len(self.x)).batch(batch_size))
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.x)
+
+    def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most `most` rows, drawn without replacement: arrays x and y."""
+        chosen = np.random.default_rng(seed).permutation(len(self.x))[:most]
+        return self.x[chosen], self.y[chosen]
+
+    def steps(self, batch_size: int) -> int:
+        """Batches per epoch."""
+        return math.ceil(len(self.x) / batch_size)
+
+    def training(
+        self,
+        batch_size: int,
+        *,
+        seed: tf.Tensor,
+        steps_per_epoch: int | None = None,
+        first_epoch: int = 0,
+    ) -> tuple[tf.data.Dataset, int]:
+        """Epochs without end, each in another order.
+
+        The order depends on `seed` and the number of the epoch alone, so that a run can go on at
+        any epoch.
+
+        Args:
+            batch_size: rows per batch.
+            seed: `[2]` integers.
+            steps_per_epoch: None for one pass over the rows.
+            first_epoch: the epoch to begin with, from 0.
+
+        Returns:
+            A dataset of (x, y), and the steps of an epoch.
+        """
+        rows = len(self.x)
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            key = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
+            in_order = tf.data.Dataset.range(rows).batch(batch_size)
+            return in_order.map(
+                lambda index: tf.random.experimental.index_shuffle(index, key, rows - 1)
+            )
+
+        steps = steps_per_epoch or self.steps(batch_size)
+        before = first_epoch * steps // self.steps(batch_size)  # whole passes over the rows
+        passes = tf.data.Dataset.counter(before).flat_map(epoch)
+        return self._gather(passes.skip(first_epoch * steps % self.steps(batch_size))), steps
+
+    def hold_out(self, fraction: float) -> tuple[ArraySplit, ArraySplit]:
+        """Cut off the last `fraction` of the rows: train and validation."""
+        kept = len(self.x) - math.ceil(len(self.x) * fraction)
+        if kept < 1:
+            raise ValueError(
+                f"{self.where}: validation_split={fraction} leaves none of {len(self.x)} rows"
+            )
+        first, last = slice(None, kept), slice(kept, None)
+        return (
+            ArraySplit(self.x[first], self.y[first], self.spec, self.where),
+            ArraySplit(self.x[last], self.y[last], self.spec, f"{self.where}, held out"),
+        )
+
+    def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
+        x, y = tf.constant(self.x), tf.constant(self.y)
+        picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+        return shard_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))

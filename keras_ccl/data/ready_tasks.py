@@ -1,0 +1,119 @@
+"""From a task as a user wrote it to one that is ready: splits checked, validation rows held out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
+from keras_ccl.data.streams import Task, TaskStream, Transformed
+from keras_ccl.data.validation import DataSpec, check_rows
+
+KEPT_TEST_BYTES = 2**30
+"""Test rows that are made when they are reached stay in memory up to this size, over all tasks."""
+
+
+@dataclass(frozen=True)
+class ReadyTask:
+    """A task whose rows can be read.
+
+    Attributes:
+        number: counted from 1 over the life of the model.
+        name: what tables and figures call the task.
+        train: the rows to learn.
+        validation: held-out rows, or None.
+    """
+
+    number: int
+    name: str
+    train: Split
+    validation: Split | None = None
+
+
+class CheckedTask:
+    """A task of the user whose splits were checked as far as they can be before they are reached.
+
+    Args:
+        task: what the user wrote.
+        number: of the task, for errors.
+        spec: what the model expects of rows.
+        batch_size: rows per batch.
+        steps_per_epoch: of the train split, or None.
+        validation_split: the share of arrays to hold out where there are no validation rows.
+        kept_test_bytes: a test split made when it is reached is kept up to this size.
+
+    Raises:
+        TypeError, ValueError: naming the task, what was expected and what came.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        number: int,
+        spec: DataSpec,
+        *,
+        batch_size: int = MEASURING_BATCH,
+        steps_per_epoch: int | None = None,
+        validation_split: float = 0.0,
+        kept_test_bytes: float = 0.0,
+    ) -> None:
+        self.number, self.name = number, task.name or f"task {number}"
+        self._spec, self._batch_size = spec, batch_size
+        self._steps_per_epoch, self._validation_split = steps_per_epoch, validation_split
+        self._kept_test_bytes = kept_test_bytes
+        self._train = self._checked(task.train, "train", steps_per_epoch)
+        self._validation = self._checked(task.validation, "validation")
+        self._test = self._checked(task.test, "test")
+        if not callable(self._train):  # a split that is too small to hold rows out is told now
+            self._train, self._validation = self._held_out(self._train, self._validation)
+
+    def ready(self) -> ReadyTask:
+        """The task, its splits made by the functions that were given for them."""
+        train = self._reached(self._train, "train", self._steps_per_epoch)
+        validation = self._reached(self._validation, "validation")
+        return ReadyTask(self.number, self.name, *self._held_out(train, validation))
+
+    def test_split(self) -> Split | None:
+        """The rows that only ever measure, or None."""
+        split = self._reached(self._test, "test")
+        if isinstance(split, ArraySplit) and split.x.nbytes <= self._kept_test_bytes:
+            self._test = split
+        return split
+
+    def _checked(self, data: Any, kind: str, steps: int | None = None) -> Any:
+        """A split, or the function that will return it when the task is reached."""
+        if isinstance(data, Transformed):
+            x, y = data.rows  # what it is made of
+            check_rows(x, y, self._spec, self._where(kind))
+        return data if data is None or callable(data) else self._reached(data, kind, steps)
+
+    def _reached(self, data: Any, kind: str, steps: int | None = None) -> Any:
+        if data is None:
+            return None
+        where = self._where(kind)
+        return as_split(data, self._spec, where, batch_size=self._batch_size, steps=steps)
+
+    def _held_out(self, train: Split, validation: Split | None) -> tuple[Split, Split | None]:
+        if validation is None and self._validation_split:
+            return train.hold_out(self._validation_split)
+        return train, validation
+
+    def _where(self, kind: str) -> str:
+        return f"task {self.number}, {kind}"
+
+
+def checked_tasks(
+    stream: TaskStream, spec: DataSpec, *, first_number: int = 1, **options: Any
+) -> list[CheckedTask]:
+    """Check every task of a stream before any is learnt.
+
+    Args:
+        stream: what the user passed.
+        spec: what the model expects of rows.
+        first_number: of the first task, for errors.
+        **options: of `CheckedTask`.
+    """
+    kept = KEPT_TEST_BYTES / len(stream)
+    return [
+        CheckedTask(task, number, spec, kept_test_bytes=kept, **options)
+        for number, task in enumerate(stream, first_number)
+    ]

@@ -1,0 +1,178 @@
+"""JointDistributions: p(x, y, z) = p(x|z) p(y|z) p(z) and its posterior q(z|x), over tensors."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from keras_ccl.bounds import distributions, likelihoods, priors
+from keras_ccl.data.validation import DataSpec, check_choice, check_positive
+from keras_ccl.models import networks, rows
+from keras_ccl.training import replicas
+
+
+class Inference(NamedTuple):
+    """One pass over rows x: q(z|x), a sample z of it per row, p(x|z) and p(y|z) at that sample."""
+
+    q: tfd.Distribution
+    z: tf.Tensor
+    p_x: tfd.Distribution
+    p_y: tfd.Distribution
+
+
+class JointDistributions(keras.Model):
+    """The networks and distributions of a joint VAE.
+
+    Args:
+        input_shape: shape of one x: (height, width, channels), or any other.
+        num_classes: K.
+        latent_dim: Z.
+        architecture: `"dense"` or `"convolutional"`, the networks where none are given.
+        encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, the mean beside the raw log-variance.
+        decoder: z `[B, Z]` -> `[B, *input_shape]`, logits (Bernoulli) or means (Gaussian).
+        classifier: z `[B, Z]` -> logits `[B, K]`.
+        likelihood: p(x|z), `"bernoulli"` (x in [0, 1]) or `"gaussian"`.
+        observation_scale: standard deviation of the Gaussian p(x|z).
+        prior: p(z) after a task: `"normal"`, N(0, I) (paper), or `"mixture"`, Gaussians refitted
+            to the posteriors at the end of each task.
+        prior_components: Gaussians per class of the mixture.
+        seed: of initial weights and noise; None draws one.
+        **kwargs: of `keras.Model`.
+
+    Raises:
+        ValueError: for an unknown option, or a network that does not fit.
+    """
+
+    option_names: tuple[str, ...] = (
+        "input_shape",
+        "num_classes",
+        "latent_dim",
+        "architecture",
+        "likelihood",
+        "observation_scale",
+        "prior",
+        "prior_components",
+        "seed",
+    )
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        *,
+        latent_dim: int = 40,
+        architecture: str = "dense",
+        encoder: keras.Model | None = None,
+        decoder: keras.Model | None = None,
+        classifier: keras.Model | None = None,
+        likelihood: str = "bernoulli",
+        observation_scale: float = 0.1,
+        prior: str = "normal",
+        prior_components: int = 20,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_choice("architecture", architecture, networks.ARCHITECTURES)
+        check_choice("likelihood", likelihood, tuple(likelihoods.LIKELIHOODS))
+        check_choice("prior", prior, tuple(priors.PRIORS))
+        check_positive("num_classes", num_classes, integer=True)
+        check_positive("latent_dim", latent_dim, integer=True)
+        check_positive("prior_components", prior_components, integer=True)
+        check_positive("observation_scale", observation_scale)
+        super().__init__(**kwargs)
+        self.input_shape = tuple(input_shape)
+        self.num_classes = num_classes
+        self.latent_dim = latent_dim
+        self.architecture = architecture
+        self.likelihood = likelihood
+        self.observation_scale = observation_scale
+        self.prior = prior
+        self.prior_components = prior_components
+        self.seed = seed
+        self.observation = likelihoods.LIKELIHOODS[likelihood](observation_scale)
+        given = networks.Networks(encoder, decoder, classifier)
+        self.encoder, self.decoder, self.classifier = networks.complete(
+            given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
+        )
+        self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
+        first = np.random.SeedSequence(seed).generate_state(1) >> 1  # fits int32
+        self.noise = self.add_weight(
+            name="noise",
+            shape=(2,),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # each counts on by the same
+        )
+        self.noise.assign([int(first[0]), 0])
+        self.built = True
+
+    @property
+    def data_spec(self) -> DataSpec:
+        """What the model expects of a row."""
+        return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
+
+    def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`."""
+        return distributions.posterior(self.encoder(x, training=training))
+
+    def decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """p(x|z), of batch shape `[B]` over `input_shape`, for z `[B, Z]`."""
+        return self.observation.distribution(self.decoder(z, training=training))
+
+    def classify(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
+        """p(y|z), of batch shape `[B]` over one-hot `[K]`, for z `[B, Z]`."""
+        return distributions.label(self.classifier(z, training=training))
+
+    def infer(self, x: tf.Tensor, seed: tf.Tensor, training: bool = False) -> Inference:
+        """q(z|x), a sample z of it, p(x|z) and p(y|z).
+
+        Args:
+            x: `[B, *input_shape]`.
+            seed: a stateless seed, `[2]` int32, that z is drawn with.
+            training: whether the networks are trained.
+        """
+        q = self.encode(x, training)
+        z = q.sample(seed=seed)
+        return Inference(q, z, self.decode(z, training), self.classify(z, training))
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array."""
+        logits = self.classify(self.encode(x, training).mean(), training).logits_parameter()
+        return tf.nn.softmax(logits)
+
+    def draw(
+        self,
+        n: tf.Tensor,
+        seed: tf.Tensor,
+        *,
+        inputs: str = "mean",
+        labels: str = "soft",
+        temperature: float = 1.0,
+    ) -> rows.Generated:
+        """Draw rows as tensors: z ~ p(z), x~ of p(x|z), y~.
+
+        Args:
+            n: how many.
+            seed: a stateless seed, `[2]` int32.
+            inputs: x~ is the `"mean"` of p(x|z) or a `"sample"` of it.
+            labels: the kind of y~, as in `rows.generated_labels`.
+            temperature: as in `rows.generated_labels`.
+        """
+        of_z, of_pixels = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        z = self.p_z.sample(n, of_z)
+        x = rows.generated_inputs(self.decode(z), inputs, of_pixels)
+        q = self.encode(x)
+        of_z, of_x = (self.classify(at).logits_parameter() for at in (z, q.mean()))
+        return rows.Generated(z, x, rows.generated_labels(of_z, of_x, labels, temperature), q)
+
+    def next_seed(self) -> tf.Tensor:
+        """A stateless seed, `[2]` int32, that comes once, and to one replica.
+
+        A weight holds it, where Keras's `SeedGenerator` would not be saved with the model.
+        """
+        seed = tf.identity(self.noise.value)
+        self.noise.assign_add([0, 1])
+        return replicas.fold_in_replica(seed)

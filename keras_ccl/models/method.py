@@ -1,0 +1,125 @@
+"""Method: what a method of continual learning adds to the training of a `JointVAE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.models import rows as step_rows
+
+if TYPE_CHECKING:
+    from keras_ccl.data.ready_tasks import ReadyTask
+    from keras_ccl.models.joint_distributions import Inference
+    from keras_ccl.models.joint_vae import JointVAE
+
+
+@keras.saving.register_keras_serializable(package="keras_ccl")
+class Method(keras.layers.Layer):
+    """The moments at which a method acts. This one does nothing at any of them: vae-cl.
+
+    A method is made before the model, `JointVAE(..., method=MyMethod())`, and belongs to that model
+    alone. It is a Keras layer, so that its weights are saved, replicated and restored with the
+    model; none of them is trained. Override what the method needs.
+
+    Attributes:
+        option_names: the arguments of the constructor, each an attribute of the same name.
+        shown: further attributes that the model shows as its own, such as `model.teacher`.
+    """
+
+    option_names: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    def attach(self, model: JointVAE) -> None:
+        """Make weights and teacher. From here on `term_weights` is known."""
+
+    def is_active(self, tasks_seen: int) -> bool:
+        """Whether the method adds rows or terms yet. When this changes, the step is traced anew.
+
+        Args:
+            tasks_seen: how many tasks are finished.
+        """
+        return True
+
+    def term_weights(self) -> dict[str, float]:
+        """The weight in the loss of each term of the method, by the term's name."""
+        return {}
+
+    def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> step_rows.Rows:
+        """The rows of one step: by default the batch itself.
+
+        Args:
+            model: the student.
+            x: `[B, *input_shape]`, of the current task.
+            y: `[B, K]`, one-hot.
+        """
+        return step_rows.current_only(x, y)
+
+    def terms(
+        self, model: JointVAE, rows: step_rows.Rows, found: Inference
+    ) -> dict[str, tf.Tensor]:
+        """The terms of the method by name, as in `term_weights`.
+
+        Args:
+            model: the student.
+            rows: of the step.
+            found: the student's inference on them.
+
+        Returns:
+            Scalars, nats: each the weighted mean over the rows that it is about.
+        """
+        return {}
+
+    def after_step(
+        self, model: JointVAE, gradients: list[tf.Tensor], loss_scale: tf.Tensor
+    ) -> None:
+        """Called, within the traced step, when the optimizer has been applied.
+
+        Args:
+            model: the student.
+            gradients: of the loss, one per trainable variable; on several replicas this replica's
+                part, to be added up.
+            loss_scale: what the gradients are to be divided by: 1 but for float16.
+        """
+
+    def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
+        """Called before a task is learnt."""
+
+    def end_task(self, model: JointVAE, task: ReadyTask) -> None:
+        """Called after a task is learnt and p(z) refitted, before the task is counted."""
+
+    def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows that stand for the tasks learnt before, in validation and for p(z).
+
+        Args:
+            model: the student.
+            n: the most rows that are wanted.
+
+        Returns:
+            x `[N, *input_shape]` and integer labels `[N]`, or None where the method has none.
+        """
+        return None
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {name: getattr(self, name) for name in self.option_names}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.options()}
+
+    def weight_beside(self, variable: Any, name: str) -> Any:
+        """A weight of zeros in the shape of a variable, not trained.
+
+        Args:
+            variable: a weight of the student.
+            name: of the new weight.
+        """
+        return self.add_weight(
+            name=name,
+            shape=variable.shape,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # every replica computes the same
+        )

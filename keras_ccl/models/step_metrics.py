@@ -1,0 +1,44 @@
+"""The running means of what training and evaluation measure."""
+
+import keras
+import tensorflow as tf
+
+
+class StepMetrics:
+    """A running mean for each name, over rows, whatever the sizes of the batches.
+
+    Args:
+        names: of what is measured; `accuracy` among them.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.means = {name: keras.metrics.Mean(name=name) for name in names}
+
+    def update(
+        self,
+        values: dict[str, tf.Tensor],
+        y: tf.Tensor,
+        logits: tf.Tensor,
+        weight: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Add the figures of one batch, the accuracy among them.
+
+        Args:
+            values: by name: values of rows, `[B]`, or means over the batch, scalars.
+            y: `[B, K]`, one-hot.
+            logits: `[B, K]`, of p(y|z).
+            weight: `[B]`, of the rows, or None.
+
+        Returns:
+            The running means of these names, scalars.
+        """
+        right = tf.equal(tf.argmax(y, 1), tf.argmax(logits, 1))
+        values = {**values, "accuracy": tf.cast(right, tf.float32)}
+        for name, value in values.items():
+            self.means[name].update_state(value, weight if value.shape.rank else tf.shape(y)[0])
+        return {name: self.means[name].result() for name in values}
+
+    def measured(self) -> dict[str, tf.Tensor]:
+        """The running means, over all replicas, of what was measured since the last reset."""
+        found = [(name, mean) for name, mean in self.means.items() if mean.count.numpy() > 0]
+        return {name: mean.result() for name, mean in found}

@@ -1,0 +1,111 @@
+"""Plan: what a call of `fit_tasks` is to do, checked whole before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks
+from keras_ccl.data.streams import as_stream
+from keras_ccl.data.validation import check_choice, check_positive, check_share
+from keras_ccl.training import optimizer, replicas
+from keras_ccl.training.progress import VERBOSITIES
+from keras_ccl.training.protocol import ContinualModel
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tasks and settings that fit the model. The attributes are the arguments of `fit_tasks`.
+
+    Attributes:
+        first_number: the number of the first task, counted over the life of the model.
+    """
+
+    tasks: list[CheckedTask]
+    first_number: int
+    epochs: list[int]
+    batch_size: int
+    steps_per_epoch: int | None
+    validation_split: float
+    optimizer_state: str
+    learning_rate_decay: str | None
+    keep_last: int
+    save_every: int
+    verbose: Any
+
+    @classmethod
+    def checked(
+        cls,
+        model: ContinualModel,
+        tasks: Any,
+        *,
+        epochs: int | Sequence[int],
+        **settings: Any,
+    ) -> Plan:
+        """Refuse what does not fit: every refusal of `fit_tasks` that needs no file is here.
+
+        Args:
+            model: the student.
+            tasks: as in `fit_tasks`.
+            epochs: as in `fit_tasks`.
+            **settings: the other settings of `fit_tasks`.
+
+        Raises:
+            TypeError, ValueError: with the number of the task, what was expected and what came.
+        """
+        stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
+        each = _epochs_by_task(epochs, len(stream))
+        _check_settings(**settings)
+        names = ("batch_size", "steps_per_epoch", "validation_split")
+        reading = {name: settings[name] for name in names}
+        found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
+        replicas.check(model)
+        return cls(tasks=found, first_number=first, epochs=each, **settings)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tasks."""
+        return [task.name for task in self.tasks]
+
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on beside model and data, for histories and checkpoints."""
+        return {
+            "batch_size": self.batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "validation_split": self.validation_split,
+            "optimizer_state": self.optimizer_state,
+            "learning_rate_decay": self.learning_rate_decay,
+            "epochs": self.epochs,
+        }
+
+
+def _epochs_by_task(epochs: int | Sequence[int], tasks: int) -> list[int]:
+    each = list(epochs) if isinstance(epochs, Sequence) else [epochs] * tasks
+    if len(each) != tasks:
+        raise ValueError(f"epochs: expected one number per task, {tasks}; received {len(each)}")
+    for number in each:
+        check_positive("epochs", number, integer=True)
+    return each
+
+
+def _check_settings(
+    *,
+    batch_size: int,
+    steps_per_epoch: int | None,
+    validation_split: float,
+    optimizer_state: str,
+    learning_rate_decay: str | None,
+    keep_last: int,
+    save_every: int,
+    verbose: Any,
+) -> None:
+    check_positive("batch_size", batch_size, integer=True)
+    if steps_per_epoch is not None:
+        check_positive("steps_per_epoch", steps_per_epoch, integer=True)
+    check_share("validation_split", validation_split)
+    check_choice("optimizer_state", optimizer_state, optimizer.OPTIMIZER_STATES)
+    check_choice("learning_rate_decay", learning_rate_decay, optimizer.DECAYS)
+    check_choice("verbose", verbose, VERBOSITIES)
+    check_positive("keep_last", keep_last, integer=True)
+    check_positive("save_every", save_every, integer=True)

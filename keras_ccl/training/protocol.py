@@ -1,0 +1,68 @@
+"""ContinualModel: what `fit_tasks` needs of a model. It imports no model."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from keras_ccl.data.ready_tasks import ReadyTask
+from keras_ccl.data.splits import Split
+from keras_ccl.data.validation import DataSpec
+
+
+class ContinualModel(Protocol):
+    """A Keras model that learns one task after the other.
+
+    `compile`, `fit` and `evaluate` are Keras's own; what `evaluate` returns holds `accuracy` and
+    `negative_elbo` (nats).
+
+    Attributes:
+        tasks_seen: how many tasks were learnt, an integer weight, counted by `end_task`.
+        noise: the weight, `[2]` int32, that `next_seed` counts on.
+        seed: of initial weights and noise, or None.
+        method_name: what histories call the method.
+        data_spec: what the model expects of rows.
+    """
+
+    tasks_seen: Any
+    noise: Any
+    seed: int | None
+    optimizer: keras.optimizers.Optimizer
+    compiled: bool
+    stop_training: bool
+
+    distribute_strategy: Any
+    compile: Callable[..., None]
+    fit: Callable[..., Any]
+    evaluate: Callable[..., Any]
+
+    @property
+    def method_name(self) -> str: ...
+
+    @property
+    def data_spec(self) -> DataSpec: ...
+
+    def options(self) -> dict[str, Any]:
+        """What the model was made with, as JSON can hold it."""
+        ...
+
+    def next_seed(self) -> tf.Tensor:
+        """A stateless seed, `[2]` int32, that comes once."""
+        ...
+
+    def term_weights(self) -> dict[str, float]:
+        """The weight of each term of the loss, by the name that it is logged under."""
+        ...
+
+    def begin_task(self, task: ReadyTask) -> None:
+        """Called before `fit` on the rows of a task."""
+        ...
+
+    def end_task(self, task: ReadyTask) -> None:
+        """Called after it: keeps what later tasks need, and counts the task."""
+        ...
+
+    def validation_rows(self, split: Split, batch_size: int) -> tf.data.Dataset:
+        """What callbacks judge by: a dataset of (x, y, weight)."""
+        ...

@@ -1,0 +1,143 @@
+"""Run: a plan under way, with its display, its guard, its checkpoints and its workers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_ccl.checkpointing.checkpoints import open_checkpoints
+from keras_ccl.checkpointing.saving_callback import EpochLogs
+from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
+from keras_ccl.results.history import TaskHistory
+from keras_ccl.training import optimizer, replicas
+from keras_ccl.training.loss_guard import LossGuard
+from keras_ccl.training.plan import Plan
+from keras_ccl.training.progress import StreamProgress
+from keras_ccl.training.protocol import ContinualModel
+
+
+class Run:
+    """What surrounds the learning of tasks. Use it as a context.
+
+    Args:
+        model: the student; compiled with Adam if it is not yet.
+        plan: what is to be done.
+        callbacks: the user's.
+        checkpoint_dir: where to save to and to go on from, or None.
+
+    Attributes:
+        history: the `TaskHistory` so far.
+    """
+
+    def __init__(
+        self,
+        model: ContinualModel,
+        plan: Plan,
+        *,
+        callbacks: Sequence[keras.callbacks.Callback],
+        checkpoint_dir: Any,
+    ) -> None:
+        self._model, self._plan, self._callbacks = model, plan, list(callbacks)
+        strategy = model.distribute_strategy
+        chief = replicas.is_chief(strategy)
+        if not model.compiled:
+            with strategy.scope():
+                model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        if checkpoint_dir is not None:
+            optimizer.build_optimizer(model)
+        self._checkpoints = open_checkpoints(
+            model,
+            checkpoint_dir,
+            keep_last=plan.keep_last,
+            save_every=plan.save_every,
+            writes=chief,
+            alone=not replicas.has_workers(strategy),
+            stream={"tasks": plan.names, "tasks_before": plan.first_number - 1},
+            fit_tasks=plan.settings(),
+        )
+        self._position = self._checkpoints.resume(model)
+        self.history = self._position.history or TaskHistory(
+            method=model.method_name,
+            options={**model.options(), **plan.settings()},
+            seed=model.seed,
+            tasks_before=plan.first_number - 1,
+        )
+        self._progress = StreamProgress(
+            names=plan.names,
+            epochs=plan.epochs,
+            first_task=plan.first_number,
+            verbose=plan.verbose if chief else 0,
+        )
+        self._contexts = contextlib.ExitStack()
+
+    def __enter__(self) -> Run:
+        number = lambda: self._plan.first_number + self._progress.task  # noqa: E731
+        strategy = self._model.distribute_strategy
+        self._contexts.enter_context(self._progress)
+        self._contexts.enter_context(replicas.lost_worker_named(strategy, number))
+        self._contexts.enter_context(self._checkpoints.until_asked_to_stop())
+        return self
+
+    def __exit__(self, *exception: Any) -> bool | None:
+        return self._contexts.__exit__(*exception)
+
+    def remaining_tasks(self) -> Iterator[ReadyTask]:
+        """The tasks that are not finished yet, each made ready when it is reached."""
+        for task in self._plan.tasks[self._position.task :]:
+            ready = task.ready()
+            self._checkpoints.note_start(self._model)
+            yield ready
+
+    def fit(self, task: ReadyTask) -> None:
+        """Keras's `fit` on one task, from the epoch where it stopped, if it did."""
+        model, plan, index = self._model, self._plan, task.number - self._plan.first_number
+        first_epoch = self._position.epoch if index == self._position.task else 0
+        if plan.optimizer_state == "reset":
+            optimizer.reset_optimizer(model)
+        self._progress.start_task(index, first_epoch)
+        self._logs = EpochLogs()
+        watched = [self._logs, *self._decay(task, plan.epochs[index]), *self._callbacks]
+        guard = LossGuard(task.number)
+        saving = self._checkpoints.saving_callbacks(watched, index, self.history)
+        with guard.watching(model), optimizer.learning_rate_kept(model.optimizer):
+            rows, steps = task.train.training(
+                plan.batch_size,
+                seed=model.next_seed(),
+                steps_per_epoch=plan.steps_per_epoch,
+                first_epoch=first_epoch,
+            )
+            held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
+            model.fit(
+                rows,
+                initial_epoch=first_epoch,
+                epochs=plan.epochs[index],
+                steps_per_epoch=steps,
+                validation_data=held_out,
+                callbacks=[*watched, guard, self._progress, *saving],
+                shuffle=False,  # the rows come shuffled
+                verbose=0,
+            )
+
+    def tasks_so_far(self, task: ReadyTask) -> list[CheckedTask]:
+        """The tasks of the plan up to this one."""
+        return self._plan.tasks[: task.number - self._plan.first_number + 1]
+
+    def record(self, task: ReadyTask, row: tuple[list[float], list[float]]) -> None:
+        """Add a row of R to the history, and save.
+
+        Args:
+            task: the task just learnt.
+            row: accuracy and negative ELBO of each task so far.
+        """
+        self.history.append(task.name, *row, self._logs.epochs)
+        index = task.number - self._plan.first_number
+        self._checkpoints.task_done(self._model, index, self.history)
+
+    def _decay(self, task: ReadyTask, epochs: int) -> list[keras.callbacks.Callback]:
+        if self._plan.learning_rate_decay is None:
+            return []
+        steps = self._plan.steps_per_epoch or task.train.steps(self._plan.batch_size)
+        return [optimizer.CosineDecay(epochs * steps)]

@@ -1,0 +1,171 @@
+"""Checkpoints on disk: which are kept, which are refused, and which are passed over as damaged."""
+
+import hashlib
+import json
+import shutil
+
+import interrupted
+import keras
+import numpy as np
+import pytest
+from checks import same_weights, tiny, weights_of
+from interrupted import TASKS, Stop
+
+import keras_ccl as ccl
+from keras_ccl.checkpointing import folder
+
+SMALL = {"tasks": TASKS[:2], "batch_size": 30, "validation_split": 0.0}
+
+
+def finish(model, folder, callbacks=(), **options):
+    """A run of two tasks of 3 epochs: 4 checkpoints a task, the last after its end."""
+    return interrupted.finish(model, folder, callbacks, **{**SMALL, **options})
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory):
+    """A finished run: its folder, history and weights."""
+    keras.utils.set_random_seed(0)
+    folder, model = tmp_path_factory.mktemp("run"), tiny()
+    history = finish(model, folder, keep_last=3)
+    return folder, history.to_json(), weights_of(model)
+
+
+@pytest.fixture
+def finished(one_run, tmp_path):
+    """A copy of its folder to do harm to."""
+    return shutil.copytree(one_run[0], tmp_path / "copy")
+
+
+def test_a_finished_run_has_nothing_left_to_do(one_run, finished):
+    again = tiny()
+    assert finish(again, finished, [Stop(0)]).to_json() == one_run[1]
+    assert same_weights(one_run[2], weights_of(again))
+
+
+def test_only_the_last_checkpoints_stay(finished):
+    assert sorted(path.name for path in finished.iterdir()) == [f"{k:08d}" for k in (6, 7, 8)]
+
+
+def test_save_every_saves_less_often(tmp_path):
+    finish(tiny(), tmp_path, keep_last=99, save_every=2)
+    assert len(list(tmp_path.iterdir())) == 2 * (2 + 1)  # epochs 2 and 3, and the end of the task
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": 5}, r"fit_tasks.epochs: the checkpoint has \[3, 3\], this run \[5, 5\]"),
+        ({"batch_size": 8}, "fit_tasks.batch_size: the checkpoint has 30, this run 8"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_with_the_difference(changed, message, finished):
+    model = tiny()
+    before = weights_of(model)
+    with pytest.raises(ValueError, match=message):
+        finish(model, finished, **changed)
+    assert same_weights(before, weights_of(model))
+
+
+def test_a_checkpoint_of_another_model_or_stream_is_refused_with_the_difference(finished):
+    for model, message in (
+        (tiny(ccl.JointVAE), "model.class: the checkpoint has 'CCLGM', this run 'JointVAE'"),
+        (tiny(replay="mixed"), "model.replay: the checkpoint has 'balanced', this run 'mixed'"),
+        (tiny(latent_dim=3), "model.latent_dim: the checkpoint has 2, this run 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            finish(model, finished)
+    with pytest.raises(ValueError, match="stream.tasks: the checkpoint has"):
+        finish(tiny(), finished, tasks=TASKS[:1])
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "state.json", "run.json", "manifest.json"])
+@pytest.mark.parametrize("harm", ["cut", "changed", "missing"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(name, harm, one_run, finished):
+    newest = finished / "00000008"
+    content = bytearray((newest / name).read_bytes())
+    if harm == "missing":
+        (newest / name).unlink()
+    else:
+        content[len(content) // 2] ^= 0xFF
+        (newest / name).write_bytes(content[: len(content) // 2] if harm == "cut" else content)
+    resumed = tiny()
+    with pytest.warns(UserWarning, match="damaged, and not used: .*00000008"):
+        history = finish(resumed, finished)
+    assert history.to_json() == one_run[1]
+    assert same_weights(one_run[2], weights_of(resumed))
+
+
+def test_what_a_killed_save_left_is_not_read_and_swept_away(finished):
+    shutil.copytree(finished / "00000008", finished / ".partial-x")
+    (finished / ".partial-x" / "state.json").write_text("{")
+    assert len(finish(tiny(), finished)) == 2
+    assert all(path.name.isdigit() for path in finished.iterdir())
+
+
+def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        finish(tiny(), tmp_path, [Stop(2)])
+    kept = sorted(path.name for path in tmp_path.iterdir())
+
+    def full(path, content):
+        path.write_bytes(content[:10])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "_write_flushed", full)
+        with pytest.raises(OSError, match="No space left"):
+            finish(tiny(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    assert len(finish(tiny(), tmp_path)) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    model = tiny()
+    before = weights_of(model)
+    with pytest.raises(OSError, match="checkpoint_dir: cannot write to"):
+        finish(model, tmp_path / "file" / "inside")
+    assert same_weights(before, weights_of(model))
+
+
+def test_nothing_is_unpickled(finished):
+    for path in finished.iterdir():
+        with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
+            assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def written_by_another(folder, change):
+    """The newest checkpoint changed by somebody who can write hashes too."""
+    newest = folder / "00000008"
+    state = json.loads((newest / "state.json").read_text())
+    change(state)
+    content = json.dumps(state).encode()
+    (newest / "state.json").write_bytes(content)
+    manifest = json.loads((newest / "manifest.json").read_text())
+    manifest["sha256"]["state.json"] = hashlib.sha256(content).hexdigest()
+    (newest / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("stopped"),  # found by benchmarks/fuzz.py
+        lambda state: state.update(stopped=[]),
+        lambda state: state.update(task=-1),
+        lambda state: state.update(task=1),
+        lambda state: state.update(epoch="1"),
+        lambda state: state.update(epochs=2**63),
+        lambda state: state.update(noise_at_start=[1]),
+        lambda state: state.update(history="{}"),
+        lambda state: state.update(callbacks=[{"class": 1}]),
+        lambda state: state.update(callbacks=None),
+    ],
+)
+def test_a_state_that_was_never_written_is_passed_over(change, one_run, finished):
+    written_by_another(finished, change)
+    resumed = tiny()
+    with pytest.warns(UserWarning, match="damaged, and not used: .*00000008"):
+        history = finish(resumed, finished)
+    assert history.to_json() == one_run[1]
+    assert same_weights(one_run[2], weights_of(resumed))
