@@ -211,7 +211,7 @@ class OnnxReader:
         self.path.write_bytes(mutate(self.original, rng))
 
     def read(self):
-        session, about = self.classify.load(self.path)
+        session, about = self.classify.load_classifier(self.path)
         self.classify.classify(session, self.x, about["class_names"])
 
     def is_ours(self, error):
