@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Networks(NamedTuple):
-    """The three networks of a joint VAE; where the user gives none, None."""
+    """The three networks of a joint VAE. One that the user does not give is None."""
 
     encoder: keras.Model
     decoder: keras.Model
