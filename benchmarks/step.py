@@ -14,7 +14,7 @@ In one run, in turns, on 256 rows of the current task and 256 generated ones:
 all in one precision: with mixed_bfloat16 the floor's products are bfloat16, ours follow Keras's
 policy, PyTorch runs under its autocast, and stands there once more in float32 (pytorch_float32).
 
-The last line is one JSON object: images a second of each (generated rows do not count), and the
+The last line is one JSON object: images per second of each (generated rows do not count), and the
 ratios with their spread over the rounds. Times depend on the machine; the ratios are the result.
 """
 

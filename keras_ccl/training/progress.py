@@ -12,7 +12,7 @@ VERBOSITIES = ("auto", 0, 1, 2)
 class StreamProgress(keras.callbacks.Callback):
     """Shows how far a stream has come.
 
-    On a terminal it is one bar over all tasks; elsewhere, or with `verbose=2`, a line an epoch.
+    On a terminal it is one bar over all tasks; elsewhere, or with `verbose=2`, a line per epoch.
 
     Args:
         names: names of the tasks.
