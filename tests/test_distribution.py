@@ -42,12 +42,24 @@ def still(monkeypatch):
     return lambda cls: type("Still", (WithoutNoise, cls), {})
 
 
-@pytest.mark.parametrize("cls", [ccl.JointVAE, ccl.CCLGM, ccl.EWC])
-def test_two_replicas_learn_what_one_learns(cls, strategy, still):
-    one = tiny(still(cls), prior="normal")
+@pytest.mark.parametrize(
+    ("cls", "method"),
+    [
+        (ccl.JointVAE, None),
+        (ccl.CCLGM, None),
+        (ccl.EWC, None),
+        (ccl.JointVAE, ccl.methods.LearningWithoutForgetting),
+        (ccl.JointVAE, ccl.methods.SynapticIntelligence),
+    ],
+)
+def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
+    def new():
+        return tiny(still(cls), prior="normal", **({"method": method()} if method else {}))
+
+    one = new()
     expected = one.fit_tasks(TASKS, **OPTIONS)
     with strategy.scope():
-        two = tiny(still(cls), prior="normal")
+        two = new()
     history = two.fit_tasks(TASKS, **OPTIONS)
     for first, second in zip(weights_of(one), weights_of(two), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)

@@ -57,10 +57,10 @@ class SynapticIntelligence(Method):
             self.before[k].assign(variable)
             self.integral[k].assign(tf.zeros_like(variable))
 
-    def after_step(
-        self, model: JointVAE, gradients: list[tf.Tensor], loss_scale: tf.Tensor
-    ) -> None:
+    def after_step(self, model: JointVAE, gradients: list, loss_scale: tf.Tensor) -> None:
         for k, variable in enumerate(model.trainable_variables):
+            if gradients[k] is None:
+                continue  # nothing in the loss depends on it
             penalty = self.penalty_weight * self.omega[k] * (self.before[k] - self.anchor[k])
             gradient = replicas.over_replicas(gradients[k]) / loss_scale - penalty
             step = variable - self.before[k]  # 0 where float16 skipped the step: gradients are inf
