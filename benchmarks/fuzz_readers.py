@@ -23,7 +23,7 @@ from keras_ccl.data import datasets
 sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
 import classify
 
-# The three uses of what is not public.
+# The three uses of what `keras_ccl` does not export.
 
 
 def open_run(model: ccl.CCLGM, folder: Path) -> Any:
@@ -40,7 +40,7 @@ def write_checkpoint(model: ccl.CCLGM, folder: Path, history: ccl.TaskHistory) -
 
 def read_subset(path: Path) -> None:
     """Read a file as the embedded data are read."""
-    datasets._read_subset("mnist", path)
+    datasets.read_subset("mnist", path, (28, 28, 1))
 
 
 class KerasReader:

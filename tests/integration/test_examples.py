@@ -73,6 +73,7 @@ def test_no_file_is_longer_than_200_lines(folder):
     assert len(lengths) > 5 and max(lengths.values()) <= 200, lengths
 
 
+@pytest.mark.slow
 def test_the_same_command_resumes_from_its_checkpoints(tmp_path, monkeypatch, capsys):
     """A run that is done is not learnt again, and its figure does without the samples."""
     command = ["--tasks", "2", "--epochs", "1", "--checkpoint-dir", str(tmp_path / "run"), "--out"]
@@ -102,6 +103,7 @@ def test_ctrl_c_ends_in_one_line(flags, told, tmp_path, monkeypatch):
     assert stopped.value.code == f"\nstopped; {told}"
 
 
+@pytest.mark.slow
 def test_compare_writes_a_history_and_a_model_per_method_and_seed(tmp_path, capsys):
     command = ["permuted", "--methods", "vae-cl", "joint", "--seeds", "1", "2"]
     command += ["--tasks", "1", "--epochs", "1", "--classification-weight", "200"]
@@ -138,6 +140,7 @@ def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
         assert (tmp_path / name).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path, capsys):
     command = ["--trials", "1", "--tasks", "1", "--epochs", "1", "--dense-only"]
     sweep.main([*command, "--out", str(tmp_path)])
