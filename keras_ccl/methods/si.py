@@ -31,7 +31,9 @@ class SynapticIntelligence(Method):
 
     option_names = ("penalty_weight", "damping")
 
-    def __init__(self, *, penalty_weight: float = 1.0, damping: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self, *, penalty_weight: float = 1000.0, damping: float = 0.1, **kwargs: Any
+    ) -> None:
         check_positive("penalty_weight", penalty_weight, or_zero=True)
         check_positive("damping", damping)
         super().__init__(**kwargs)
