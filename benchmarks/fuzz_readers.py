@@ -135,7 +135,7 @@ class OnnxReader:
         self.path.write_bytes(mutate(self.original, rng))
 
     def read(self) -> None:
-        session, about = classify.load(self.path)
+        session, about = classify.load_classifier(self.path)
         classify.classify(session, self.x, about["class_names"])
 
     def is_ours(self, error: Exception) -> bool:

@@ -9,7 +9,9 @@ log p(x), nats: low for an input unlike anything learnt.
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,15 +25,22 @@ class InputError(Exception):
     """An input that does not fit the model, or a file that cannot be read."""
 
 
-def load(path):
-    """The session of an exported classifier, and its metadata.
+def load_classifier(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+    """Open an exported classifier.
+
+    Args:
+        path: The ONNX file.
+
+    Returns:
+        The session that runs it.
+        Its metadata.
 
     Raises:
-        InputError: for a file that is not an ONNX file, or not ours.
+        InputError: If it is not an ONNX file, or not one that keras_ccl exported.
     """
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has many kinds and no common base
+    except Exception as error:  # the errors of ONNX Runtime have no common base class
         raise InputError(f"{path}: not a readable ONNX file: {_first_line(error)}") from error
     try:
         texts = session.get_modelmeta().custom_metadata_map
@@ -44,18 +53,24 @@ def load(path):
         raise InputError(f"{path}: expected a classifier exported by keras_ccl")
     try:
         classify(session, np.zeros((1, *about["input_shape"]), np.float32), about["class_names"])
-    except Exception as error:  # a graph can be damaged and still be read
+    except Exception as error:  # a damaged graph may load and fail only when it runs
         raise InputError(f"{path}: the classifier does not work: {_first_line(error)}") from error
     return session, about
 
 
-def files_in(paths):
-    """Every file to classify; of a folder its images and .npy files, in order of name.
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """List the files to classify.
+
+    Args:
+        paths: Files, and folders whose images and .npy files are taken in the order of their names.
+
+    Returns:
+        The files.
 
     Raises:
-        InputError: for what is not there, or a folder without inputs.
+        InputError: If a path does not exist, or a folder holds no inputs.
     """
-    found = []
+    found: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in {*IMAGES, ".npy"})
@@ -69,11 +84,19 @@ def files_in(paths):
     return found
 
 
-def read(path, about):
-    """The inputs of one file: float32 [N, *input_shape].
+def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
+    """Read the inputs in one file.
+
+    Args:
+        path: An image or an .npy file.
+        about: The metadata of the classifier.
+
+    Returns:
+        The inputs, float32 `[N, *input_shape]`.
 
     Raises:
-        InputError: telling what was expected and what came.
+        InputError: If they do not fit the classifier; the error says what was expected and what
+            was received.
     """
     shape = tuple(about["input_shape"])
     x = _read_npy(path, shape) if path.suffix.lower() == ".npy" else _read_image(path, shape)
@@ -88,7 +111,7 @@ def read(path, about):
     return x
 
 
-def _read_npy(path, shape):
+def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     try:
         x = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -102,7 +125,7 @@ def _read_npy(path, shape):
     return x.astype(np.float32) / (np.float32(255) if x.dtype == np.uint8 else np.float32(1))
 
 
-def _read_image(path, shape):
+def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"{path}: the model expects inputs of shape {shape}, not images: use .npy")
     try:
@@ -123,8 +146,20 @@ def _read_image(path, shape):
     return pixels.reshape(1, *shape) / np.float32(255)
 
 
-def classify(session, x, class_names):
-    """One answer an input: label, probability, familiarity (nats), and every probability."""
+def classify(
+    session: onnxruntime.InferenceSession, x: np.ndarray, class_names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Classify inputs.
+
+    Args:
+        session: The session of the classifier.
+        x: The inputs, float32 `[N, *input_shape]`.
+        class_names: The name of each class.
+
+    Returns:
+        For each input its `label`, `probability`, `familiarity` in nats, and the `probabilities` of
+            all classes.
+    """
     outputs = ["probabilities", "familiarity"]
     parts = [session.run(outputs, {"x": x[i : i + BATCH]}) for i in range(0, len(x), BATCH)]
     probabilities, familiarity = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -139,17 +174,17 @@ def classify(session, x, class_names):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("classifier", type=Path, help="classifier.onnx")
     parser.add_argument("inputs", type=Path, nargs="+", help="images, .npy files, folders")
     parser.add_argument("--json", action="store_true", help="one JSON list, for machines")
     arguments = parser.parse_args()
     answers = []
     try:
-        session, about = load(arguments.classifier)
+        session, about = load_classifier(arguments.classifier)
         for path in files_in(arguments.inputs):
-            found = classify(session, read(path, about), about["class_names"])
+            found = classify(session, read_inputs(path, about), about["class_names"])
             names = [str(path)] if len(found) == 1 else [f"{path}[{i}]" for i in range(len(found))]
             answers += [{"input": name, **each} for name, each in zip(names, found, strict=True)]
     except InputError as error:
@@ -164,7 +199,7 @@ def main():
     return 0
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 

@@ -7,13 +7,15 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import keras_ccl as ccl
 from keras_ccl.data.untrusted_files import as_value_error, read_npz
 from keras_ccl.export.formats import FORMATS
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("model", type=Path, help="a .keras file")
     parser.add_argument("out", type=Path, help="a folder, new or empty")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["saved_model", "onnx"])
@@ -24,8 +26,18 @@ def parse():
     return parser.parse_args()
 
 
-def read_examples(path):
-    """x and y of an .npz file, or None."""
+def read_examples(path: Path | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read the arrays x and y of an .npz file, if there is one.
+
+    Args:
+        path: The file, or None.
+
+    Returns:
+        The arrays, or None.
+
+    Raises:
+        ValueError: If the file is damaged or holds no such arrays.
+    """
     if path is None:
         return None
     with as_value_error(path, "an .npz file of arrays x and y"):
@@ -35,8 +47,8 @@ def read_examples(path):
     return arrays["x"], arrays["y"]
 
 
-def main():
-    arguments = parse()
+def main() -> int:
+    arguments = parse_arguments()
     try:
         model = ccl.load_model(arguments.model)
         about = ccl.export_student(

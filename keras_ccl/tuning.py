@@ -1,13 +1,16 @@
-"""Random search over networks and weights of the method: one trial is one whole stream.
+"""Random search over networks and weights of the method, in which each trial is a whole stream.
 
-KerasTuner is an extra, imported where it is needed.
+KerasTuner is optional and imported only when a search starts.
 """
 
 import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from keras_ccl.data.splits import resolve
-from keras_ccl.data.streams import TaskStream, as_stream
+from keras_ccl.data.streams import Task, TaskStream, as_stream
 from keras_ccl.data.validation import check_share
 from keras_ccl.methods.ccl_gm import CCLGM
 from keras_ccl.models import networks
@@ -26,36 +29,39 @@ OPTIONS = (
 
 
 def search(
-    stream,
-    input_shape,
-    num_classes,
+    stream: Any,
+    input_shape: Sequence[int],
+    num_classes: int,
     *,
-    trials,
-    directory,
-    validation_split=0.1,
-    seed=0,
-    architectures=networks.ARCHITECTURES,
-    **options,
-):
-    """Look for the settings with the best final average accuracy on validation rows.
+    trials: int,
+    directory: str | os.PathLike,
+    validation_split: float = 0.1,
+    seed: int = 0,
+    architectures: Iterable[str] = networks.ARCHITECTURES,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Search for the settings with the best final average accuracy on validation data.
 
-    Called again with the same directory it goes on with the trials that are missing.
+    When called again with the same directory, it continues with the trials that are missing.
 
     Args:
-        stream: as in `fit_tasks`, each task of arrays. Its test rows are not read: the last rows of
-            `train` are held out in their place.
-        input_shape, num_classes: of the model.
-        trials: how many; directory: where KerasTuner keeps them.
-        validation_split: the share of each task's train rows held out.
-        seed: of the search; every trial has the same model seed.
-        architectures: those among which to search.
-        **options: of `fit_tasks`.
+        stream: As in `fit_tasks`, with tasks of arrays. Test data are not read; the last rows of
+            each train split are held out instead.
+        input_shape: The shape of one input.
+        num_classes: The number of classes, K.
+        trials: The number of trials.
+        directory: The folder in which KerasTuner keeps the trials.
+        validation_split: The share of the train data of each task to hold out.
+        seed: The seed of the search, and of the model in every trial.
+        architectures: The architectures to search.
+        **options: Options of `fit_tasks`.
 
     Returns:
-        the values of the trials, best first: a list of dicts, each with `average_accuracy`.
+        The settings of the trials, best first, each with its `average_accuracy`.
 
     Raises:
-        ImportError: if keras-tuner is not installed.
+        ImportError: If keras-tuner is not installed.
+        ValueError: If `validation_split` is not in [0, 1).
     """
     try:
         import keras_tuner as kt
@@ -63,17 +69,20 @@ def search(
         raise ImportError('keras-tuner is missing: pip install "keras-ccl[tune]"') from error
     check_share("validation_split", validation_split)
     held_out = on_validation_rows(stream, validation_split)
+    architectures = tuple(architectures)
 
-    class OneStreamATrial(kt.RandomSearch):
-        def run_trial(self, trial, *arguments, **keywords):
-            values = sample(trial.hyperparameters, architectures)
+    class OneStreamPerTrial(kt.RandomSearch):
+        def run_trial(self, trial: Any, *arguments: Any, **keywords: Any) -> dict[str, float]:
+            values = sample_settings(trial.hyperparameters, architectures)
             model = build(values, input_shape, num_classes, seed=seed)
             history = fit_tasks(model, held_out, **options)
             return {OBJECTIVE: float(history.average_accuracy[-1])}
 
-    tuner = OneStreamATrial(
-        # KerasTuner builds one to see the space; the trials build their own.
-        hypermodel=lambda hp: build(sample(hp, architectures), input_shape, num_classes, seed=seed),
+    tuner = OneStreamPerTrial(
+        # KerasTuner calls this once to learn the search space; trials build models of their own.
+        hypermodel=lambda hp: build(
+            sample_settings(hp, architectures), input_shape, num_classes, seed=seed
+        ),
         objective=kt.Objective(OBJECTIVE, "max"),
         max_trials=trials,
         seed=seed,
@@ -83,15 +92,22 @@ def search(
     tuner.search()
     best = tuner.oracle.get_best_trials(trials)
     return [
-        {**sample(trial.hyperparameters, architectures), OBJECTIVE: trial.score} for trial in best
+        {**sample_settings(trial.hyperparameters, architectures), OBJECTIVE: trial.score}
+        for trial in best
     ]
 
 
-def sample(hp, architectures=networks.ARCHITECTURES):
-    """One point of the space, a dict.
+def sample_settings(
+    hp: Any, architectures: Iterable[str] = networks.ARCHITECTURES
+) -> dict[str, Any]:
+    """Sample one point of the search space.
 
     Args:
-        hp: KerasTuner's `HyperParameters`.
+        hp: The `HyperParameters` of KerasTuner.
+        architectures: The architectures to search.
+
+    Returns:
+        The settings by name.
     """
     values = {
         "architecture": hp.Choice("architecture", list(architectures)),
@@ -111,29 +127,63 @@ def sample(hp, architectures=networks.ARCHITECTURES):
     return values
 
 
-def build(values, input_shape, num_classes, *, seed=None):
-    """The model of one point of the space."""
+def build(
+    values: Mapping[str, Any],
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    seed: int | None = None,
+) -> CCLGM:
+    """Build the model of one point of the search space.
+
+    Args:
+        values: The settings, as `sample_settings` returns them.
+        input_shape: The shape of one input.
+        num_classes: The number of classes, K.
+        seed: The seed of the model.
+
+    Returns:
+        The model.
+    """
     shape, latent_dim = tuple(input_shape), values["latent_dim"]
-    encoder, decoder = _sizes(values)
+    encoder, decoder = _encoder_and_decoder_sizes(values)
     make = networks.MAKERS[values["architecture"]]
     return CCLGM(
         shape,
         num_classes,
         encoder=make.encoder(shape, latent_dim, **encoder, seed=seed),
         decoder=make.decoder(shape, latent_dim, **decoder, seed=seed),
-        classifier=make.classifier(num_classes, latent_dim, units=_classifier(values), seed=seed),
+        classifier=make.classifier(
+            num_classes, latent_dim, units=_classifier_units(values), seed=seed
+        ),
         seed=seed,
         **{name: values[name] for name in OPTIONS},
     )
 
 
-def as_code(values, input_shape, num_classes, *, seed=None):
-    """What `build` does, as code to paste: an expression in which `ccl` is keras_ccl."""
+def as_code(
+    values: Mapping[str, Any],
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    seed: int | None = None,
+) -> str:
+    """Write the call of `build` as an expression to paste, in which `ccl` is keras_ccl.
+
+    Args:
+        values: The settings, as `sample_settings` returns them.
+        input_shape: The shape of one input.
+        num_classes: The number of classes, K.
+        seed: The seed of the model.
+
+    Returns:
+        Python code that makes the same model.
+    """
     shape, latent_dim = tuple(input_shape), values["latent_dim"]
-    encoder, decoder = _sizes(values)
+    encoder, decoder = _encoder_and_decoder_sizes(values)
     make = networks.MAKERS[values["architecture"]]
 
-    def call(function, first, **sizes):
+    def call(function: Callable, first: Any, **sizes: Any) -> str:
         listed = ", ".join(f"{name}={value!r}" for name, value in {**sizes, "seed": seed}.items())
         return f"ccl.networks.{function.__name__}({first!r}, {latent_dim}, {listed})"
 
@@ -142,15 +192,15 @@ def as_code(values, input_shape, num_classes, *, seed=None):
         f"{num_classes}",
         f"encoder={call(make.encoder, shape, **encoder)}",
         f"decoder={call(make.decoder, shape, **decoder)}",
-        f"classifier={call(make.classifier, num_classes, units=_classifier(values))}",
+        f"classifier={call(make.classifier, num_classes, units=_classifier_units(values))}",
         f"seed={seed!r}",
         *(f"{name}={values[name]!r}" for name in OPTIONS),
     ]
     return "ccl.CCLGM(\n    " + ",\n    ".join(lines) + ",\n)"
 
 
-def _sizes(values):
-    """The sizes of encoder and decoder, as their makers take them."""
+def _encoder_and_decoder_sizes(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arguments that set the sizes of encoder and decoder."""
     if values["architecture"] == "dense":
         units = (values["units"],) * values["layers"]
         return {"units": units}, {"units": units}
@@ -158,18 +208,26 @@ def _sizes(values):
     return {"filters": filters}, {"filters": filters[::-1]}
 
 
-def _classifier(values):
+def _classifier_units(values: Mapping[str, Any]) -> tuple[int, ...]:
     return (values["classifier_units"],) if values["classifier_units"] else ()
 
 
-def on_validation_rows(stream, share):
-    """The same stream with the last rows of each train split in place of its test rows."""
-    return TaskStream(_held_out(task, share) for task in as_stream(stream))
+def on_validation_rows(stream: Any, share: float) -> TaskStream:
+    """Replace the test data of every task by the last rows of its train data.
+
+    Args:
+        stream: As in `fit_tasks`, with tasks of arrays.
+        share: The share of the train data to hold out.
+
+    Returns:
+        The stream, whose splits are cut when they are reached.
+    """
+    return TaskStream(_with_held_out_test(task, share) for task in as_stream(stream))
 
 
-def _held_out(task, share):
-    def part(where):
-        def cut():
+def _with_held_out_test(task: Task, share: float) -> Task:
+    def part(where: str) -> Callable[[], tuple]:
+        def cut() -> tuple:
             x, y = resolve(task.train)
             kept = len(x) - math.ceil(share * len(x))
             return (x[:kept], y[:kept]) if where == "train" else (x[kept:], y[kept:])

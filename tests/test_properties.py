@@ -16,7 +16,7 @@ from keras_ccl.bounds import divergences, mixtures, objectives
 from keras_ccl.checkpointing.folder import CheckpointFolder
 from keras_ccl.data import streams
 from keras_ccl.data.validation import class_indices
-from keras_ccl.export.quantization import rounded
+from keras_ccl.export.quantization import round_to_int8
 from keras_ccl.methods import mixing
 from keras_ccl.models import rows as replay
 from keras_ccl.results import metrics
@@ -138,7 +138,7 @@ def test_fitted_mixtures_are_distributions_whatever_the_points(rows, dim, compon
 @given(st.integers(1, 6), st.integers(1, 6), st.sampled_from([0, 1]), SEEDS)
 def test_a_rounded_weight_is_within_half_a_step(rows, columns, axis, seed):
     weight = np.random.default_rng(seed).normal(size=(rows, columns)).astype("float32")
-    values, scale = rounded(weight, axis)
+    values, scale = round_to_int8(weight, axis)
     step = scale[:, None] if axis == 0 else scale[None]
     assert values.dtype == np.int8
     assert (np.abs(values * step - weight) <= 0.5001 * step).all()

@@ -64,7 +64,7 @@ def test_a_file_holds_the_networks_so_that_changed_defaults_leave_it_as_it_was(
     def other(*arguments, **options):
         raise AssertionError("a default network was made")
 
-    changed = ccl.networks.Networks(other, other, other)
+    changed = ccl.networks.Architecture(other, other, other)
     monkeypatch.setitem(ccl.networks.MAKERS, "dense", changed)
     x, _ = rows(5)
     loaded = ccl.load_model(tmp_path / "model.keras")

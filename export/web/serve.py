@@ -9,7 +9,7 @@ import functools
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 PAGE = Path(__file__).parent
 NEEDED = ("model.json", "classifier.onnx", "decoder.onnx")
@@ -18,27 +18,27 @@ NEEDED = ("model.json", "classifier.onnx", "decoder.onnx")
 class Handler(SimpleHTTPRequestHandler):
     """The files of the page, and three files of the model."""
 
-    extensions_map: ClassVar = {
+    extensions_map = {  # noqa: RUF012, an instance variable in the base class
         **SimpleHTTPRequestHandler.extensions_map,
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
         ".onnx": "application/octet-stream",
     }
 
-    def __init__(self, *arguments, models, **options):
+    def __init__(self, *arguments: Any, models: Path, **options: Any) -> None:
         self.models = models
         super().__init__(*arguments, directory=str(PAGE), **options)
 
-    def translate_path(self, path):
-        """models/... is the exported student; the rest is the page."""
+    def translate_path(self, path: str) -> str:
+        """Map models/... to the exported student, and everything else to the page."""
         name = path.split("?")[0].removeprefix("/models/")
         if path.startswith("/models/"):
             return str(self.models / name) if name in NEEDED else str(PAGE / "nothing")
         return super().translate_path(path)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> int:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("models", type=Path, help="a folder that export_student wrote")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     arguments = parser.parse_args()

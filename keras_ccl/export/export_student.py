@@ -1,96 +1,119 @@
-"""export_student: the final student as files, proved equal to it before anybody sees them."""
+"""export_student: the final student as files, verified against the Keras model first."""
 
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata as installed
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_ccl.data.validation import check_choice
 from keras_ccl.export import serving
-from keras_ccl.export.formats import FORMATS, OPSET, require
+from keras_ccl.export.formats import FORMATS, OPSET, require_packages
 from keras_ccl.export.quantization import quantize as write_quantized
 from keras_ccl.export.verification import compare, rows_to_compare
+from keras_ccl.models.joint_model import JointModel
+from keras_ccl.models.joint_vae import JointVAE
 
 QUANTIZATIONS = (None, "int8")
 
 
+class _Part(NamedTuple):
+    """A function to export, and what to compare its artefacts with.
+
+    Attributes:
+        served: The function.
+        rows: Its inputs.
+        expected: The outputs of the Keras model for them, by name.
+        labels: The labels of the last rows, or None.
+    """
+
+    served: serving.Served
+    rows: np.ndarray
+    expected: dict[str, np.ndarray]
+    labels: np.ndarray | None = None
+
+
 def export_student(
-    model,
-    directory,
+    model: JointVAE,
+    directory: str | os.PathLike,
     *,
-    formats=("saved_model", "onnx"),
-    quantize=None,
-    examples=None,
-    class_names=None,
-    overwrite=False,
-):
-    """Write the student's classifier and decoder (`serving`); teacher and optimizer stay behind.
+    formats: str | Sequence[str] = ("saved_model", "onnx"),
+    quantize: str | None = None,
+    examples: tuple[np.ndarray, np.ndarray] | None = None,
+    class_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Export the classifier and the decoder of the student, without teacher and optimizer.
 
-    They compute in float32; so does the Keras model they are compared with, a copy of one that was
-    trained in mixed precision.
+    Every artefact is opened by its own runtime and compared with the Keras model on random inputs,
+    on generated ones, and on `examples`. The files appear in `directory` all at once, or not at
+    all.
 
-    Every artefact is opened by its own runtime and compared with the Keras model, on random rows,
-    on rows that the model generates, and on `examples`. The files appear in `directory` whole, or
-    not at all.
+    The artefacts compute in float32. So does the Keras model that they are compared with, which is
+    a copy if the model was trained in mixed precision.
 
     Args:
-        model: a `JointVAE` or `CCLGM` that has learnt a task.
-        directory: where; new or empty, unless `overwrite`.
-        formats: of `"saved_model"`, `"onnx"`, `"litert"`.
-        quantize: `"int8"` also writes `classifier.int8.onnx` (`quantization`).
-        examples: (x [N, *input_shape], y [N]) to compare and to measure the accuracy on.
-        class_names: K texts; the numbers of the classes by default.
-        overwrite: whether what is in `directory` may be replaced.
+        model: A model that has learnt at least one task.
+        directory: The folder to write, new or empty unless `overwrite` is set.
+        formats: Keys of `formats.FORMATS`: `"saved_model"`, `"onnx"`, `"litert"`.
+        quantize: `"int8"` also writes `classifier.int8.onnx`, with 8-bit weights.
+        examples: Inputs `[N, *input_shape]` and labels `[N]` to compare on, and to measure the
+            accuracy on.
+        class_names: The name of each of the K classes; by default their numbers.
+        overwrite: Whether the content of `directory` may be replaced.
 
     Returns:
-        what `model.json` holds, a dict: the metadata; quantiles of the examples' familiarity; each
-        artefact's size, SHA-256, worst differences, tolerances and accuracy.
+        The content of `model.json`: metadata; quantiles of the familiarity of the examples; and,
+            for each artefact, its size, SHA-256, worst differences, tolerances and accuracy.
 
     Raises:
-        ValueError: for a model without a task, an unknown format, an operation that a format
-            lacks, values that are not finite, a difference above the tolerance.
-        FileExistsError: for a directory that is not empty; OSError: for one not to be written.
-        ImportError: if a package of the extra `export` is missing.
+        ValueError: If the model has not learnt a task, an option is unknown, a format lacks an
+            operation, an output is not finite, or a difference exceeds the tolerance.
+        FileExistsError: If the directory is not empty.
+        NotADirectoryError: If it is a file.
+        OSError: If it cannot be written.
+        ImportError: If a package of the extra `export` is missing.
     """
     directory = Path(directory)
     formats = (formats,) if isinstance(formats, str) else tuple(formats)
-    _check(model, directory, formats, quantize, overwrite)
+    _check_request(model, directory, formats, quantize, overwrite)
     about = describe(model, class_names)
-    x, z, y = rows_to_compare(model, examples)
-    student = model.in_float32()
-    classifier, decoder = serving.classifier(student), serving.decoder(student)
-    answers = _answers(classifier, x)
-    parts = {
-        "classifier": (classifier, x, answers, y),
-        "decoder": (decoder, z, _answers(decoder, z), None),
-    }
+    parts = _parts_to_export(model, examples)
     directory.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
     try:
-        records = {}
-        for part, to_serve in parts.items():
-            records |= _write_part(aside, part, *to_serve, formats, quantize, about)
+        records: dict[str, Any] = {}
+        for name, part in parts.items():
+            records |= _write_part(aside, name, part, formats, quantize, about)
         about |= {
-            "familiarity_of_examples": _familiarity(answers, y),
+            "familiarity_of_examples": _familiarity_quantiles(parts["classifier"]),
             "artefacts": records,
         }
         (aside / "model.json").write_text(json.dumps(about, indent=1, allow_nan=False))
-        _put(aside, directory)
+        _move_into_place(aside, directory)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return about
 
 
-def describe(model, class_names=None):
-    """What travels with every artefact: a dict that JSON can hold.
+def describe(model: JointVAE, class_names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return the metadata of every artefact, as JSON can hold them.
+
+    Args:
+        model: The student.
+        class_names: The name of each of the K classes; by default their numbers.
+
+    Returns:
+        The metadata.
 
     Raises:
-        ValueError: for another number of names than classes.
+        ValueError: If there are not K names.
     """
     names = [str(name) for name in class_names or range(model.num_classes)]
     if len(names) != model.num_classes:
@@ -109,8 +132,15 @@ def describe(model, class_names=None):
     }
 
 
-def content_hash(model):
-    """SHA-256 of the student's weights and p(z): the same for the same student."""
+def content_hash(model: JointModel) -> str:
+    """Return the SHA-256 of the weights of the student and of p(z), which identifies the student.
+
+    Args:
+        model: The student.
+
+    Returns:
+        The hash in hexadecimal.
+    """
     digest = hashlib.sha256()
     for part in (model.encoder, model.decoder, model.classifier, model.p_z):
         for weight in part.get_weights():
@@ -119,7 +149,13 @@ def content_hash(model):
     return digest.hexdigest()
 
 
-def _check(model, directory, formats, quantize, overwrite):
+def _check_request(
+    model: JointVAE,
+    directory: Path,
+    formats: Sequence[str],
+    quantize: str | None,
+    overwrite: bool,
+) -> None:
     """Refuse what cannot be exported, before anything is written."""
     for name in formats:
         check_choice("formats", name, tuple(FORMATS))
@@ -133,54 +169,74 @@ def _check(model, directory, formats, quantize, overwrite):
         raise NotADirectoryError(f"{directory}: expected a directory, received a file")
     if directory.is_dir() and any(directory.iterdir()) and not overwrite:
         raise FileExistsError(f"{directory}: not empty; overwrite=True replaces what is in it")
-    require([package for name in formats for package in FORMATS[name].packages])
+    require_packages([package for name in formats for package in FORMATS[name].packages])
 
 
-def _answers(served, rows):
-    """What the Keras model says of rows: a dict of arrays."""
+def _parts_to_export(
+    model: JointModel, examples: tuple[np.ndarray, np.ndarray] | None
+) -> dict[str, _Part]:
+    """Return the classifier and the decoder, by the names of their files."""
+    x, z, y = rows_to_compare(model, examples)
+    student = model.in_float32()
+    classifier, decoder = serving.classifier(student), serving.decoder(student)
+    return {
+        "classifier": _Part(classifier, x, _keras_outputs(classifier, x), y),
+        "decoder": _Part(decoder, z, _keras_outputs(decoder, z)),
+    }
+
+
+def _keras_outputs(served: serving.Served, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Run the Keras model on rows; return its outputs by name."""
     return {key: value.numpy() for key, value in served.function(rows).items()}
 
 
-def _write_part(folder, part, served, rows, expected, labels, formats, quantize, about):
-    """Write and compare every artefact of one part: their records by file name."""
+def _write_part(
+    folder: Path,
+    name: str,
+    part: _Part,
+    formats: Sequence[str],
+    quantize: str | None,
+    about: dict[str, Any],
+) -> dict[str, Any]:
+    """Write and compare every artefact of a part; return their records by file name."""
     records = {}
 
-    def record(path, name, weights="float32"):
-        run = FORMATS[name].open(path)
+    def record(path: Path, key: str, weights: str = "float32") -> None:
         exact = weights == "float32"
-        found = compare(path.name, run, rows, expected, labels, exact=exact)
-        known = {"format": name, "weights": weights, **_size_and_hash(path)}
+        run = FORMATS[key].open(path)
+        found = compare(path.name, run, part.rows, part.expected, part.labels, exact=exact)
+        known = {"format": key, "weights": weights, **_size_and_hash(path)}
         records[path.name] = {**known, **found}
 
-    for name in formats:
-        path = folder / f"{part}{FORMATS[name].suffix}"
-        FORMATS[name].write(served, path, {**about, "part": part})
-        record(path, name)
-    if quantize and part == "classifier":
-        path = folder / f"{part}.{quantize}.onnx"
-        write_quantized(folder / f"{part}.onnx", path)
+    for key in formats:
+        path = folder / f"{name}{FORMATS[key].suffix}"
+        FORMATS[key].write(part.served, path, {**about, "part": name})
+        record(path, key)
+    if quantize and name == "classifier":
+        path = folder / f"{name}.{quantize}.onnx"
+        write_quantized(folder / f"{name}.onnx", path)
         record(path, "onnx", weights=quantize)
     return records
 
 
-def _familiarity(answers, y):
-    """Quantiles over the examples, nats: what a client may call familiar. None without examples."""
-    if y is None:
+def _familiarity_quantiles(classifier: _Part) -> dict[str, float] | None:
+    """Return quantiles of the familiarity of the examples, in nats; None without examples."""
+    if classifier.labels is None:
         return None
-    nats = answers["familiarity"][-len(y) :]
+    nats = classifier.expected["familiarity"][-len(classifier.labels) :]
     return {f"{share}%": float(np.quantile(nats, share / 100)) for share in (1, 10, 50)}
 
 
-def _size_and_hash(path):
-    """Bytes and SHA-256 of a file, or of the files of a folder in order of their names."""
+def _size_and_hash(path: Path) -> dict[str, Any]:
+    """Return size and SHA-256 of a file, or of the files of a folder in order of their names."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     contents = [file.read_bytes() for file in files if file.is_file()]
     digest = hashlib.sha256(b"".join(contents)).hexdigest()
     return {"bytes": sum(map(len, contents)), "sha256": digest}
 
 
-def _put(aside, directory):
-    """Let the finished folder take its place in one move."""
+def _move_into_place(aside: Path, directory: Path) -> None:
+    """Move the finished folder to where it belongs in one step."""
     aside.chmod(0o755)
     if directory.is_dir() and any(directory.iterdir()):
         old = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))

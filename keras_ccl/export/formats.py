@@ -1,66 +1,86 @@
-"""The formats of exported functions: how each is written, and run again by its own runtime."""
+"""The formats of exported functions: how each is written, and run again by its own runtime.
+
+To add a format, add an entry to `FORMATS`; `export_student` and the command line follow from it.
+"""
 
 import contextlib
 import importlib
 import json
 import logging
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-OPSET = 18  # tf2onnx 1.17 fails above it
+from keras_ccl.export.serving import Served
+
+OPSET = 18  # the latest that tf2onnx 1.17 can convert to
+
+Runner = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Runs an artefact in its own runtime: a function of one array that returns arrays by name."""
 
 
 class Format(NamedTuple):
     """One format.
 
     Attributes:
-        suffix: how the names of its artefacts end.
-        write: a function of (served, path, metadata).
-        open: a function of path that returns a function of one array, which returns a dict of
-            arrays, run by the format's own runtime.
-        packages: the optional packages that it needs.
+        suffix: The suffix of the names of its artefacts.
+        write: Writes a function to a path, with metadata if the format can hold them.
+        open: Opens the artefact at a path in the runtime of the format.
+        packages: The optional packages it needs.
     """
 
     suffix: str
-    write: Any
-    open: Any
-    packages: tuple
+    write: Callable[[Served, Path, Mapping[str, Any]], None]
+    open: Callable[[Path], Runner]
+    packages: tuple[str, ...] = ()
 
 
-def write_saved_model(served, path, metadata):
-    """A SavedModel with the signature `serving_default`. Metadata: in model.json alone."""
-    module = tf.Module()  # Keras's own archive would hold every weight twice
+def write_saved_model(served: Served, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a SavedModel with the signature `serving_default`.
+
+    Args:
+        served: The function.
+        path: The folder to write.
+        metadata: Not written; they are in model.json only.
+    """
+    module = tf.Module()  # a SavedModel written by Keras would hold every weight twice
     module.weights = [weight.value for network in served.networks for weight in network.weights]
-    with _quiet("absl"):
+    with _silenced_logger("absl"):
         tf.saved_model.save(module, str(path), signatures={"serving_default": served.function})
 
 
-def open_saved_model(path):
-    """By TensorFlow."""
+def open_saved_model(path: Path) -> Runner:
+    """Open a SavedModel in TensorFlow."""
     loaded = tf.saved_model.load(str(path))
     serve = loaded.signatures["serving_default"]
     (name,) = serve.structured_input_signature[1]
 
-    def run(rows, _kept=loaded):  # a signature alone does not keep its variables
+    def run(rows: np.ndarray, _kept: Any = loaded) -> dict[str, np.ndarray]:
+        # A signature alone would not keep its variables alive.
         return {key: value.numpy() for key, value in serve(**{name: tf.constant(rows)}).items()}
 
     return run
 
 
-def write_onnx(served, path, metadata):
-    """An ONNX file: first axes named `batch`, metadata as JSON texts.
+def write_onnx(served: Served, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write an ONNX file in which the first axis of every input and output is named `batch`.
+
+    Args:
+        served: The function.
+        path: The file to write.
+        metadata: Written to the file, each value as JSON.
 
     Raises:
-        ValueError: naming the operations that ONNX lacks.
+        ValueError: If ONNX lacks an operation; the error names it.
     """
     import onnx
     import tf2onnx
 
-    with _quiet("tf2onnx"):
+    with _silenced_logger("tf2onnx"):
         proto, _ = tf2onnx.convert.from_function(
             served.function, input_signature=served.function.input_signature, opset=OPSET
         )
@@ -77,8 +97,8 @@ def write_onnx(served, path, metadata):
     onnx.save(proto, str(path))
 
 
-def open_onnx(path):
-    """By ONNX Runtime, on the CPU."""
+def open_onnx(path: Path) -> Runner:
+    """Open an ONNX file in ONNX Runtime, on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -87,39 +107,49 @@ def open_onnx(path):
     return lambda rows: dict(zip(names, session.run(names, {given.name: rows}), strict=True))
 
 
-def write_litert(served, path, metadata):
-    """A LiteRT file with the signature `serving_default`. Metadata: in model.json alone."""
+def write_litert(served: Served, path: Path, metadata: Mapping[str, Any]) -> None:
+    """Write a LiteRT file with the signature `serving_default`.
+
+    Args:
+        served: The function.
+        path: The file to write.
+        metadata: Not written; they are in model.json only.
+    """
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(served, Path(folder), metadata)
         path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
 
 
-def open_litert(path):
-    """By LiteRT."""
+def open_litert(path: Path) -> Runner:
+    """Open a LiteRT file in LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
     runner = interpreter.get_signature_runner("serving_default")
     (name,) = runner.get_input_details()
 
-    def run(rows, _kept=interpreter):  # a runner alone does not keep its memory
+    def run(rows: np.ndarray, _kept: Any = interpreter) -> dict[str, np.ndarray]:
+        # A signature runner alone would not keep the memory of the interpreter alive.
         return {key: np.array(value) for key, value in runner(**{name: rows}).items()}
 
     return run
 
 
 FORMATS = {
-    "saved_model": Format("", write_saved_model, open_saved_model, ()),
+    "saved_model": Format("", write_saved_model, open_saved_model),
     "onnx": Format(".onnx", write_onnx, open_onnx, ("onnx", "tf2onnx", "onnxruntime")),
     "litert": Format(".tflite", write_litert, open_litert, ("ai_edge_litert",)),
 }
 
 
-def require(packages):
+def require_packages(packages: Iterable[str]) -> None:
     """Refuse to start without the packages that a format needs.
 
+    Args:
+        packages: The names of the packages.
+
     Raises:
-        ImportError: naming the missing one, and how to install it.
+        ImportError: If one is missing; the error says how to install it.
     """
     for package in packages:
         try:
@@ -129,8 +159,8 @@ def require(packages):
 
 
 @contextlib.contextmanager
-def _quiet(name):
-    """Silence a logger whose news the caller tells better, as an error or not at all."""
+def _silenced_logger(name: str) -> Iterator[None]:
+    """Silence a logger whose messages the caller raises as errors, or knows to be harmless."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,21 +1,28 @@
 """8-bit weights for an ONNX file: a quarter of the size, the same operations.
 
-Each large weight is stored as int8 with one scale a channel, and made float32 again when the file
-is loaded. Activations stay float32: rounding z would spoil the familiarity, and ONNX Runtime's
-dynamic quantization leaves transposed convolutions, half of a convolutional decoder, as they are.
+Each large weight is stored as int8 with one scale per channel, and converted back to float32 when
+the file is loaded. Activations stay float32: rounding z would spoil the familiarity, and dynamic
+quantization in ONNX Runtime does not cover the transposed convolutions of a convolutional decoder.
 """
+
+from pathlib import Path
 
 import numpy as np
 
 SMALLEST = 256
-"""Weights of fewer elements stay float32: a scale a channel would outweigh what is saved."""
+"""Weights with fewer elements stay float32: their scales would outweigh the saving."""
 
 CHANNEL_AXES = {"MatMul": 1, "Gemm": 1, "Conv": 0, "ConvTranspose": 1}
-"""The operations whose second input is quantized, and the axis of that input's channels."""
+"""The operations whose second input is quantized, and the channel axis of that input."""
 
 
-def quantize(source, target):
-    """Write the ONNX file `target`: `source` with int8 weights."""
+def quantize(source: Path, target: Path) -> None:
+    """Write an ONNX file with int8 weights.
+
+    Args:
+        source: The ONNX file to quantize.
+        target: The ONNX file to write.
+    """
     import onnx
 
     proto = onnx.load(str(source))
@@ -33,7 +40,7 @@ def quantize(source, target):
             continue
         axis = axes[tensor.name]
         names = (f"{tensor.name}/int8", f"{tensor.name}/scale")
-        parts = dict(zip(names, rounded(weight, axis), strict=True))
+        parts = dict(zip(names, round_to_int8(weight, axis), strict=True))
         added += [onnx.numpy_helper.from_array(value, name) for name, value in parts.items()]
         nodes.append(
             onnx.helper.make_node("DequantizeLinear", list(parts), [tensor.name], axis=axis)
@@ -47,8 +54,17 @@ def quantize(source, target):
     onnx.save(proto, str(target))
 
 
-def rounded(weight, axis):
-    """int8 values in [-127, 127] and the float32 scale [C] of each channel along `axis`."""
+def round_to_int8(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Round a weight to 8 bits.
+
+    Args:
+        weight: The float32 weight.
+        axis: The axis of its C channels.
+
+    Returns:
+        The int8 values in [-127, 127], of the shape of the weight.
+        The scale of each channel, `[C]` float32, by which to multiply them.
+    """
     others = tuple(a for a in range(weight.ndim) if a != axis)
     scale = np.abs(weight).max(axis=others) / 127
     scale = np.where(scale > 0, scale, 1).astype(np.float32)

@@ -1,43 +1,57 @@
-"""What the final student answers after export: deterministic functions of tensors.
+"""The functions of the final student that are exported: its classifier and its decoder.
 
-Both are made of operations that ONNX, LiteRT and TensorFlow all have: no sampling, no triangular
-solve, and none of TFP's guarded products.
+Both are deterministic, and made of operations that ONNX, LiteRT and TensorFlow all have: no
+sampling, no triangular solve, and none of the guarded products of TensorFlow Probability.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_ccl.bounds.priors import MixturePrior, NormalPrior
+from keras_ccl.models.joint_model import JointModel
 
 
 class Served(NamedTuple):
     """A function to export.
 
     Attributes:
-        function: a `tf.function` of one float32 tensor that returns a dict of float32 tensors.
-        input_name, input_shape: of the one input, its first axis the batch, None.
-        networks: the Keras models that hold its weights.
+        function: A `tf.function` of one float32 tensor that returns float32 tensors by name.
+        input_name: The name of its input.
+        input_shape: The shape of its input; the first axis is the batch, None.
+        networks: The Keras models that hold its weights.
     """
 
-    function: Any
+    function: tf.types.experimental.PolymorphicFunction
     input_name: str
-    input_shape: tuple
-    networks: tuple
+    input_shape: tuple[int | None, ...]
+    networks: tuple[keras.Model, ...]
 
 
-def classifier(model):
-    """x [B, *input_shape] -> what the student makes of it.
+def classifier(model: JointModel) -> Served:
+    """Return the classifier of a model as a function of x `[B, *input_shape]`.
 
-    `probabilities` [B, K] and `logits` [B, K] of p(y|z) at the posterior mean, `latent_mean` and
-    `latent_log_var` [B, Z] of q(z|x), and `familiarity` [B], nats: a bound on log p(x) at the
-    posterior mean, log p(x|z) minus `kl_to_prior`. It is low for an input unlike anything learnt.
+    Its outputs are
+
+    - `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|z) at the posterior mean;
+    - `latent_mean` `[B, Z]` and `latent_log_var` `[B, Z]` of q(z|x);
+    - `familiarity` `[B]`, in nats: a bound on log p(x) at the posterior mean, log p(x|z) minus
+      `kl_to_prior`. It is low for an input unlike anything learnt.
+
+    Args:
+        model: The student, in float32.
+
+    Returns:
+        The function to export.
     """
     prior = folded_prior(model.p_z)
     shape = (None, *model.input_shape)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
-    def classify(x):
+    def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         q = model.encode(x)
         z = q.mean()
         logits = model.classify(z).logits_parameter()
@@ -53,12 +67,22 @@ def classifier(model):
     return Served(classify, "x", shape, (model.encoder, model.decoder, model.classifier))
 
 
-def decoder(model):
-    """z [B, Z] -> `x` [B, *input_shape], the mean of p(x|z), and `probabilities` [B, K] of z."""
+def decoder(model: JointModel) -> Served:
+    """Return the decoder of a model as a function of z `[B, Z]`.
+
+    Its outputs are `x` `[B, *input_shape]`, the mean of p(x|z), and `probabilities` `[B, K]` of
+    p(y|z).
+
+    Args:
+        model: The student, in float32.
+
+    Returns:
+        The function to export.
+    """
     shape = (None, model.latent_dim)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="z")])
-    def decode(z):
+    def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             "x": model.decode(z).mean(),
             "probabilities": tf.nn.softmax(model.classify(z).logits_parameter()),
@@ -68,23 +92,30 @@ def decoder(model):
 
 
 class FoldedPrior(NamedTuple):
-    """p(z) = sum_k w_k N(z; m_k, L_k L_k') as matrices to multiply with, k of C components.
+    """p(z) = sum_k w_k N(z; m_k, L_k L_k') over C components, as matrices to multiply by.
 
     Attributes:
-        whiten: [Z, C Z], the transposed inverses of L_k side by side; shift: [C Z], so that
-            z @ whiten - shift are the whitened offsets of z from every m_k.
-        precision: [Z, C], the diagonals of the inverse covariances.
-        log_scale: [C], log w_k minus the log of the density's normaliser.
+        whiten: The transposed inverses of all L_k side by side, `[Z, C Z]`.
+        shift: `[C Z]`; z @ whiten - shift are the whitened offsets of z from every m_k.
+        precision: The diagonals of the inverse covariances, `[Z, C]`.
+        log_scale: log w_k minus the logarithm of the normaliser of the density, `[C]`.
     """
 
-    whiten: Any
-    shift: Any
-    precision: Any
-    log_scale: Any
+    whiten: np.ndarray
+    shift: np.ndarray
+    precision: np.ndarray
+    log_scale: np.ndarray
 
 
-def folded_prior(p_z):
-    """The `FoldedPrior` of a model's p(z); components without weight are left out."""
+def folded_prior(p_z: NormalPrior | MixturePrior) -> FoldedPrior:
+    """Convert p(z) to a `FoldedPrior`, leaving out components without weight.
+
+    Args:
+        p_z: The prior of a model.
+
+    Returns:
+        The same prior as float32 matrices.
+    """
     log_weights, means, trils = p_z.gaussians()
     kept = log_weights > math.log(1e-12)
     log_weights, means, trils = log_weights[kept], means[kept], trils[kept]
@@ -100,16 +131,19 @@ def folded_prior(p_z):
     return FoldedPrior(*(array.astype(np.float32) for array in arrays))
 
 
-def kl_to_prior(mean, variance, prior):
-    """KL(q(z|x) || p(z)) for p(z) = N(0, I); a bound above it for a mixture.
+def kl_to_prior(mean: tf.Tensor, variance: tf.Tensor, prior: FoldedPrior) -> tf.Tensor:
+    """Compute an upper bound on KL(q(z|x) || p(z)) without sampling.
 
-    -H(q) - log sum_k w_k exp(E_q[log N_k(z)]) (Hershey and Olsen 2007): needs no sample.
+    The bound is -H(q) - log sum_k w_k exp(E_q[log N_k(z)]) (Hershey and Olsen 2007). For a single
+    Gaussian, such as N(0, I), it equals the divergence.
 
     Args:
-        mean, variance: [B, Z], of q(z|x); prior: `FoldedPrior`.
+        mean: The mean of q(z|x), `[B, Z]`.
+        variance: The variance of q(z|x), `[B, Z]`.
+        prior: p(z).
 
     Returns:
-        [B], nats.
+        The bound for each row, `[B]`, in nats.
     """
     components, dim = prior.log_scale.shape[0], mean.shape[1]
     whitened = tf.matmul(mean, prior.whiten) - prior.shift

@@ -1,24 +1,37 @@
-"""Whether an exported artefact, run by its own runtime, says what the Keras model says."""
+"""Checks that an exported artefact, run by its own runtime, agrees with the Keras model."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from keras_ccl.data.validation import check_rows
+from keras_ccl.export.formats import Runner
+from keras_ccl.models.joint_model import JointModel
 
 TOLERANCES = {"probabilities": 1e-5, "x": 1e-5}
-"""The largest difference allowed, times max(1, |value|)."""
+"""The largest difference allowed, relative to max(1, |value|)."""
 
 OTHER_TOLERANCE = 1e-4
-"""The same for tensors that are not bounded."""
+"""The same for tensors whose values are not bounded."""
 
 
-def rows_to_compare(model, examples):
-    """Inputs of both parts: random ones, ones that the model draws, and the given ones last.
+def rows_to_compare(
+    model: JointModel, examples: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Make inputs to compare on: random ones, then generated ones, then the examples.
 
     Args:
-        examples: (x, y), or None.
+        model: The student.
+        examples: Inputs `[n, *input_shape]` and labels `[n]`, or None.
 
     Returns:
-        x [N, *input_shape], z [M, Z], and the labels of the last rows of x, or None.
+        Inputs of the classifier, `[N, *input_shape]`.
+        Inputs of the decoder, `[M, Z]`.
+        The labels of the last n inputs of the classifier, or None without examples.
+
+    Raises:
+        ValueError: If the examples do not fit the model.
     """
     rng = np.random.default_rng(0)
     low, high = (0, 1) if model.data_spec.unit_range else (-3, 3)
@@ -26,26 +39,39 @@ def rows_to_compare(model, examples):
     z = [rng.standard_normal((64, model.latent_dim)), np.asarray(model.p_z.sample(64, (0, 2)))]
     y = None
     if examples is not None:
-        given, y = check_rows(*examples, model.data_spec, "examples")
+        given, labels = examples
+        given, y = check_rows(given, labels, model.data_spec, "examples")
         x.append(given)
     return np.concatenate(x).astype(np.float32), np.concatenate(z).astype(np.float32), y
 
 
-def compare(name, run, rows, expected, labels=None, *, exact=True):
-    """Run an artefact on all rows at once, and on the first one alone.
+def compare(
+    name: str,
+    run: Runner,
+    rows: np.ndarray,
+    expected: Mapping[str, np.ndarray],
+    labels: np.ndarray | None = None,
+    *,
+    exact: bool = True,
+) -> dict[str, Any]:
+    """Compare an artefact with the Keras model, on all rows at once and on the first one alone.
 
     Args:
-        name: of the artefact; run: a function of rows that returns a dict of arrays;
-        rows: [N, ...]; expected: what the Keras model says, a dict of arrays;
-        labels: of the last rows, or None;
-        exact: whether a difference above the tolerance is an error; it is always recorded.
+        name: The name of the artefact, for errors.
+        run: Runs the artefact.
+        rows: Its inputs, `[N, ...]`.
+        expected: The outputs of the Keras model by name.
+        labels: The labels of the last rows, to measure the accuracy on.
+        exact: Whether a difference above the tolerance is an error. Differences are recorded in
+            any case.
 
     Returns:
-        dict: `rows`, `worst_difference` and `tolerance` by tensor, `labels_equal` (a share),
-        and, with labels, `accuracy` and `accuracy_of_keras`.
+        A record of `rows` (how many), `worst_difference` by tensor, `tolerance` by tensor if
+            `exact`, `labels_equal` (a share), and, with labels, `accuracy` and
+            `accuracy_of_keras`.
 
     Raises:
-        ValueError: naming the artefact and the tensor.
+        ValueError: If the artefact differs from the model; the error names artefact and tensor.
     """
     received, alone = run(rows), run(rows[:1])
     if set(received) != set(expected):
@@ -55,29 +81,37 @@ def compare(name, run, rows, expected, labels=None, *, exact=True):
     worst = {}
     for key, value in expected.items():
         where = f"{name}: tensor {key!r}"
-        many, one = (
-            _difference(received[key], value, where),
-            _difference(alone[key], value[:1], where),
+        worst[key] = max(
+            _worst_difference(received[key], value, where),
+            _worst_difference(alone[key], value[:1], where),
         )
-        worst[key] = max(many, one)
         allowed = TOLERANCES.get(key, OTHER_TOLERANCE)
         if exact and worst[key] > allowed:
             raise ValueError(
                 f"{where} differs from the Keras model by {worst[key]:.3g}, more than {allowed:g}"
             )
-    record = {"rows": len(rows), "worst_difference": worst}
+    record: dict[str, Any] = {"rows": len(rows), "worst_difference": worst}
     if exact:
         record["tolerance"] = {key: TOLERANCES.get(key, OTHER_TOLERANCE) for key in worst}
+    return record | _compare_labels(received, expected, labels)
+
+
+def _compare_labels(
+    received: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    labels: np.ndarray | None,
+) -> dict[str, float]:
+    """Compare the most likely class with that of the Keras model, and with the true labels."""
     answers = [given["probabilities"].argmax(1) for given in (received, expected)]
-    record["labels_equal"] = float(np.mean(answers[0] == answers[1]))
+    record = {"labels_equal": float(np.mean(answers[0] == answers[1]))}
     if labels is not None:
         shares = [float(np.mean(answer[-len(labels) :] == labels)) for answer in answers]
         record["accuracy"], record["accuracy_of_keras"] = shares
     return record
 
 
-def _difference(received, expected, where):
-    """The worst difference, relative to max(1, |expected|)."""
+def _worst_difference(received: np.ndarray, expected: np.ndarray, where: str) -> float:
+    """Return the largest difference, relative to max(1, |expected|)."""
     if received.shape != expected.shape:
         raise ValueError(f"{where}: expected shape {expected.shape}, received {received.shape}")
     for values, whose in ((expected, "the Keras model"), (received, "the artefact")):

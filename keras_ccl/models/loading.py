@@ -1,32 +1,36 @@
-"""load_model: a saved model back from a file that somebody else may have written."""
+"""load_model: loads a saved model from a file that may come from an untrusted source."""
 
 import json
+import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from keras_ccl.data.untrusted_files import MOST_BYTES, as_value_error, check_archive
+from keras_ccl.models.joint_vae import JointVAE
 
 NOT_SIZES = ("seed", "shared_object_id")
 
 
-def load_model(path, *, most_bytes=MOST_BYTES):
-    """Load a model saved with `model.save("name.keras")`, from anywhere.
+def load_model(path: str | os.PathLike, *, most_bytes: int = MOST_BYTES) -> JointVAE:
+    """Load a model that was saved with `model.save("name.keras")`, even from an untrusted source.
 
-    What `keras.saving.load_model` does in safe mode, behind checks: a file that is truncated,
-    damaged, too large or of another kind gives one error, and nothing in it is executed. A model
-    with layers of your own needs them registered with Keras.
+    This calls `keras.saving.load_model` in safe mode after some checks: nothing in the file is
+    executed, and a file that is truncated, damaged, too large or of another kind raises a single
+    error. Custom layers must be registered with Keras.
 
     Args:
-        path: of the .keras file; most_bytes: what it may unpack to, and so its weights.
+        path: The .keras file.
+        most_bytes: The largest unpacked size allowed, which limits the size of the weights.
 
     Returns:
-        a `JointVAE`, `CCLGM` or `EWC` that goes on where it was.
+        The model, a `JointVAE`, `CCLGM` or `EWC`, ready to learn the next task.
 
     Raises:
-        ValueError: telling what is wrong with the file.
-        FileNotFoundError: if it is not there.
+        ValueError: If the file is not a model saved by keras_ccl; the error says why.
+        FileNotFoundError: If there is no such file.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,8 +46,16 @@ def load_model(path, *, most_bytes=MOST_BYTES):
         return keras.saving.load_model(path, safe_mode=True)
 
 
-def _check_sizes(config, stored):
-    """Refuse sizes that the weights in the file are too few for, before memory is asked for."""
+def _check_sizes(config: Any, stored: int) -> None:
+    """Refuse sizes larger than the stored weights, before any memory is allocated for them.
+
+    Args:
+        config: The configuration of the model, nested dicts and lists.
+        stored: The size of the stored weights, in bytes.
+
+    Raises:
+        ValueError: If a number in the configuration is larger than `stored`.
+    """
     for key, value in config.items() if isinstance(config, dict) else enumerate(config):
         if isinstance(value, dict | list):
             _check_sizes(value, stored)

@@ -1,7 +1,9 @@
-"""What happens to the optimizer between and within tasks."""
+"""The optimizer between and within tasks: reset or kept, and cosine decay of the learning rate."""
 
 import contextlib
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 
@@ -9,10 +11,13 @@ OPTIMIZER_STATES = ("reset", "keep")
 DECAYS = ("cosine", None)
 
 
-def reset_optimizer(model):
-    """Give the optimizer the state it would have if it were new; its variables stay the same.
+def reset_optimizer(model: keras.Model) -> None:
+    """Reset the state of the optimizer to that of a new one, in the same variables.
 
-    The train function captured those variables, so a new optimizer would have to be traced again.
+    The traced train function holds these variables; a new optimizer would have to be traced again.
+
+    Args:
+        model: A compiled model.
     """
     build_optimizer(model)
     with model.distribute_strategy.scope():
@@ -22,16 +27,29 @@ def reset_optimizer(model):
         variable.assign(fresh)
 
 
-def build_optimizer(model):
-    """Make the optimizer's variables now, once: for float16 Keras would make them again."""
+def build_optimizer(model: keras.Model) -> None:
+    """Create the variables of the optimizer if it has none yet.
+
+    With float16 precision Keras would otherwise create them twice.
+
+    Args:
+        model: A compiled model.
+    """
     if not model.optimizer.built:
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
 
 
 @contextlib.contextmanager
-def learning_rate_kept(optimizer):
-    """Put the learning rate back at the end, whatever ended the task."""
+def learning_rate_kept(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Restore the learning rate when the context ends, also after an error.
+
+    Args:
+        optimizer: The optimizer.
+
+    Yields:
+        Nothing; the learning rate may change inside the context.
+    """
     fixed = _has_fixed_rate(optimizer)
     before = float(optimizer.learning_rate.numpy()) if fixed else None
     try:
@@ -42,25 +60,25 @@ def learning_rate_kept(optimizer):
 
 
 class CosineDecay(keras.callbacks.Callback):
-    """Lets the learning rate fall from its value to 0 along a cosine over the steps of one `fit`.
+    """Decays the learning rate from its value to 0 along a cosine over the steps of one `fit`.
 
-    An optimizer whose learning rate is a schedule of its own is left alone.
+    A learning rate that is a schedule already is left unchanged.
 
     Args:
-        steps: how many steps the task will take.
+        steps: The number of steps of the task.
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
-        self.initial = None
+        self.initial: float | None = None
         self.step = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if _has_fixed_rate(self.model.optimizer):
             self.initial = float(self.model.optimizer.learning_rate.numpy())
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.initial is not None:
             share = min(self.step / self.steps, 1.0)
             rate = self.initial * 0.5 * (1 + math.cos(math.pi * share))
@@ -68,6 +86,7 @@ class CosineDecay(keras.callbacks.Callback):
         self.step += 1
 
 
-def _has_fixed_rate(optimizer):
+def _has_fixed_rate(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether the learning rate is a number rather than a schedule."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return isinstance(inner.get_config()["learning_rate"], float)

@@ -1,7 +1,9 @@
-"""One display for a whole stream: task, epoch, accuracy, time left."""
+"""A progress display for a whole stream: task, epoch, accuracy, time left."""
 
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from rich.progress import BarColumn, Progress, TextColumn
@@ -10,63 +12,75 @@ VERBOSITIES = ("auto", 0, 1, 2)
 
 
 class StreamProgress(keras.callbacks.Callback):
-    """Shows how far a stream has come.
+    """Shows the progress of a stream.
 
-    On a terminal it is one bar over all tasks; elsewhere, or with `verbose=2`, a line per epoch.
+    On a terminal it is one bar for all tasks; elsewhere, or with `verbose=2`, it is one line per
+    epoch.
 
     Args:
-        names: names of the tasks.
-        epochs: epochs of each task.
-        first_task: the number of the first of them.
-        verbose: 0 shows nothing, 1 and "auto" the bar where there is a terminal, 2 lines.
+        names: The names of the tasks.
+        epochs: The number of epochs of each task.
+        first_task: The number of the first task.
+        verbose: 0 shows nothing; 1 and `"auto"` show the bar if there is a terminal, otherwise
+            lines; 2 shows lines.
     """
 
-    def __init__(self, *, names, epochs, first_task, verbose):
+    def __init__(
+        self, *, names: Sequence[str], epochs: Sequence[int], first_task: int, verbose: int | str
+    ) -> None:
         super().__init__()
         self.names, self.epochs, self.first_task = names, epochs, first_task
         self.silent = verbose == 0
         live = not self.silent and verbose != 2 and sys.stdout.isatty()
         self.bar = Progress(TextColumn("{task.description}"), BarColumn()) if live else None
-        self.row = self.bar.add_task("", total=sum(epochs)) if live else None
+        self.row = self.bar.add_task("", total=sum(epochs)) if self.bar is not None else None
         self.task = self.epoch = self.finished_epochs = 0
-        self.skipped = None
+        self.skipped: int | None = None
         self.accuracy = ""
         self.started = time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> "StreamProgress":
         if self.bar is not None:
             self.bar.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         if self.bar is not None:
             self.bar.stop()
 
-    def start_task(self, task, first_epoch=0):
-        """Show the task of this number, from 0, from its epoch `first_epoch` on."""
-        self.task, self.epoch = task, first_epoch
-        self.finished_epochs = sum(self.epochs[:task]) + first_epoch  # also after early stopping
-        if self.skipped is None:
-            self.skipped = self.finished_epochs  # done by an earlier run: tell nothing of its time
+    def start_task(self, task: int, first_epoch: int = 0) -> None:
+        """Begin to show a task.
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.bar is not None and self.params.get("steps"):
+        Args:
+            task: Its index in the stream.
+            first_epoch: The epoch it starts from, after 0 if an earlier run learnt a part of it.
+        """
+        self.task, self.epoch = task, first_epoch
+        self.finished_epochs = (
+            sum(self.epochs[:task]) + first_epoch
+        )  # exact after early stopping, too
+        if self.skipped is None:
+            self.skipped = self.finished_epochs  # by an earlier run, whose time is unknown
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.bar is not None and self.row is not None and self.params.get("steps"):
             done = self.finished_epochs + (batch + 1) / self.params["steps"]
             self.bar.update(self.row, completed=done, description=self.describe(done))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self.finished_epochs += 1
         self.epoch = epoch + 1
-        shown = [f"{k} {logs[k]:.4f}" for k in ("accuracy", "val_accuracy") if k in (logs or {})]
+        found = logs or {}
+        shown = [f"{k} {found[k]:.4f}" for k in ("accuracy", "val_accuracy") if k in found]
         self.accuracy = "  ".join(shown)
         if self.bar is None and not self.silent:
             print(self.describe(self.finished_epochs), flush=True)
 
-    def describe(self, done):
-        """The line shown after `done` epochs of the whole stream."""
+    def describe(self, done: float) -> str:
+        """Return the line to show after `done` epochs of the whole stream."""
         last = self.first_task + len(self.names) - 1
         elapsed = time.monotonic() - self.started
-        left = elapsed * (sum(self.epochs) - done) / (done - self.skipped)
+        left = elapsed * (sum(self.epochs) - done) / (done - (self.skipped or 0))
         return "  ".join(
             part
             for part in (
