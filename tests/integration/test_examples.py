@@ -12,18 +12,25 @@ import keras_ccl as ccl
 pytestmark = pytest.mark.graph
 
 
+PERMUTED = ("permuted_mnist", "original", "permutation 1")
+PROCESSES = [
+    PERMUTED,
+    ("split_mnist", "classes 0, 1", "classes 2, 3"),
+    ("mnist_fashion", "mnist", "fashion_mnist"),
+]
+
+
 @pytest.mark.parametrize(
-    ("example", "first", "second"),
+    ("run", "example", "first", "second"),
     [
-        ("permuted_mnist", "original", "permutation 1"),
-        pytest.param("split_mnist", "classes 0, 1", "classes 2, 3", marks=pytest.mark.slow),
-        pytest.param("mnist_fashion", "mnist", "fashion_mnist", marks=pytest.mark.slow),
+        (run_here, *PERMUTED),
+        *(pytest.param(run_script, *process, marks=pytest.mark.slow) for process in PROCESSES),
     ],
 )
-def test_an_example_ends_in_table_figure_history_and_model(example, first, second, tmp_path):
+def test_an_example_ends_in_table_figure_history_and_model(run, example, first, second, tmp_path):
     options = ["--tasks", 2, "--epochs", 1, "--seed", 3, "--classification-weight", 200]
     options += ["--out", tmp_path]
-    done = run_script(f"examples/{example}.py", *options)
+    done = run(f"examples/{example}.py", *options)
     assert done.returncode == 0, done.stderr
     assert first in done.stdout and second in done.stdout and "average accuracy" in done.stdout
     history = json.loads((tmp_path / "history.json").read_text())
