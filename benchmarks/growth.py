@@ -9,35 +9,35 @@ are timed before each epoch, and a step is told as a ratio to those of its task;
 the median of the last five against that of tasks 2 to 6, the first with replay.
 """
 
-import argparse
 import json
-import time
+from typing import Any
 
+import command_line
 import numpy as np
-from soak import Watch
-from step import floor
+from matrix_products import floor
+from timing import Watch, seconds_of
 
 import keras_ccl as ccl
 
 
 class WatchBesideProducts(Watch):
-    """Notes for each task, too, the seconds that the bare matrix products of a step take."""
+    """Also notes, for each task, the seconds that the bare matrix products of a step take."""
 
-    def __init__(self, repeats=10):
+    def __init__(self, repeats: int = 10):
         super().__init__()
         self.repeats, self.products = repeats, floor(400)
         self.products(repeats)  # traces
-        self.timed, self.product_seconds = [], []
+        self.product_seconds = []
+        self._timed = []
 
-    def on_epoch_begin(self, epoch, logs=None):
-        started = time.perf_counter()
-        self.products(self.repeats)
-        self.timed.append((time.perf_counter() - started) / self.repeats)
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._timed.append(seconds_of(lambda: self.products(self.repeats)) / self.repeats)
+        super().on_epoch_begin(epoch, logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         super().on_train_end(logs)
-        self.product_seconds.append(float(np.median(self.timed)))
-        self.timed = []
+        self.product_seconds.append(float(np.median(self._timed)))
+        self._timed = []
 
 
 class Traced(ccl.CCLGM):
@@ -45,21 +45,21 @@ class Traced(ccl.CCLGM):
 
     traces = ()
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict:
         type(self).traces = (*self.traces, int(self.tasks_seen_before))
         return super().train_step(data)
 
-    def begin_task(self, task):
+    def begin_task(self, task: Any) -> None:
         type(self).tasks_seen_before = int(self.tasks_seen.numpy())
         super().begin_task(task)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=50)
-    parser.add_argument("--quick", action="store_true", help="12 tasks")
-    arguments = parser.parse_args()
-    tasks = 12 if arguments.quick else arguments.tasks
+def main(argv: list[str] | None = None) -> None:
+    parser = command_line.parser(__doc__)
+    parser.add_argument("--tasks", type=command_line.positive, default=50)
+    tasks = command_line.parse(parser, argv, tasks=12).tasks
+    if tasks < 6:
+        parser.error(f"--tasks: expected at least 6, received {tasks}")
     data = ccl.datasets.load("mnist")
     rows = ccl.Task(tuple(a[:2000] for a in data.train), test=tuple(a[:100] for a in data.test))
     model, watch = Traced((28, 28, 1), 10, seed=0), WatchBesideProducts()

@@ -7,16 +7,17 @@ figures are medians. The last line is one JSON object. Its ratios say more than 
 """
 
 import argparse
+import functools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-import keras
+import command_line
 import numpy as np
+from timing import in_turns
 
 import keras_ccl as ccl
 from keras_ccl.export.formats import open_onnx, open_saved_model
@@ -34,79 +35,82 @@ print(session.run(["probabilities"], {"x": np.load(sys.argv[2])})[0].argmax(1)[0
 """
 
 
-def student():
+def student() -> ccl.CCLGM:
     """A student of one task: what it knows does not change how long it takes."""
     model = ccl.CCLGM((28, 28, 1), 10, seed=0)
     model.fit_tasks([ccl.datasets.load("mnist").train], epochs=1, verbose=0)
     return model
 
 
-def latencies(runners, x, rounds):
-    """Median seconds of each runner on the batch x, taken in turns."""
-    for run in runners.values():
-        run(x)
-    seconds = {name: [] for name in runners}
-    for _ in range(rounds):
-        for name, run in runners.items():
-            started = time.perf_counter()
-            run(x)
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+def medians(
+    runners: dict[str, Callable], *arguments: np.ndarray, rounds: int, warm_up: int = 1
+) -> dict[str, float]:
+    """Median seconds of each runner on the arguments, taken in turns."""
+    runs = {name: functools.partial(run, *arguments) for name, run in runners.items()}
+    seconds = in_turns(runs, rounds=rounds, warm_up=warm_up)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
-def start_up(code, *arguments, rounds):
-    """Median seconds from a new process to its first answer."""
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        subprocess.run(command, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+def classify(model: ccl.JointVAE, exported: Path, x: np.ndarray, rounds: int) -> dict[str, dict]:
+    """Time every runner on batches of several sizes, and print a line for each."""
+    runners = {
+        "keras predict": lambda rows: model.predict(rows, verbose=0, batch_size=len(rows)),
+        "saved_model": open_saved_model(exported / "classifier"),
+        "onnx": open_onnx(exported / "classifier.onnx"),
+        "onnx int8": open_onnx(exported / "classifier.int8.onnx"),
+    }
+    found = {}
+    print(f"{'':<16}{'batch':>8}{'ms':>10}{'images/s':>12}{'x predict':>12}")
+    for batch in BATCHES:
+        seconds = medians(runners, x[:batch], rounds=rounds)
+        for name, value in seconds.items():
+            ratio, rate = seconds["keras predict"] / value, batch / value
+            found[f"{name}, batch {batch}"] = {
+                "ms": round(1e3 * value, 3),
+                "images_per_second": round(rate, 1),
+                "times_faster_than_predict": round(ratio, 2),
+            }
+            print(f"{name:<16}{batch:>8}{1e3 * value:>10.3f}{rate:>12.0f}{ratio:>12.1f}")
+    return found
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
+def starter(code: str, *arguments: Path) -> Callable[[], object]:
+    """A function that starts a new process and waits for its first answer."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return lambda: subprocess.run(command, check=True, capture_output=True)
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = command_line.parser(__doc__)
+    parser.add_argument("--rounds", type=command_line.positive, default=50)
+    parser.add_argument("--starts", type=command_line.positive, default=5, help="of new processes")
     parser.add_argument("--model", type=Path, help="a saved student; a fresh one by default")
-    arguments = parser.parse_args()
-    rounds = 5 if arguments.quick else 50
-    model = keras.saving.load_model(arguments.model) if arguments.model else student()
+    arguments = command_line.parse(parser, argv, rounds=5, starts=1)
+    if arguments.model and not arguments.model.is_file():
+        parser.error(f"--model: there is no file {str(arguments.model)!r}")
+    return arguments
+
+
+def main(argv: list[str] | None = None) -> None:
+    arguments = parse(argv)
+    model = ccl.load_model(arguments.model) if arguments.model else student()
     x = np.random.default_rng(0).uniform(size=(max(BATCHES), *model.input_shape)).astype("float32")
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        ccl.export_student(model, out, quantize="int8")
-        model.save(Path(folder) / "model.keras")
-        np.save(Path(folder) / "one.npy", x[:1])
-        runners = {
-            "keras predict": lambda rows: model.predict(rows, verbose=0, batch_size=len(rows)),
-            "saved_model": open_saved_model(out / "classifier"),
-            "onnx": open_onnx(out / "classifier.onnx"),
-            "onnx int8": open_onnx(out / "classifier.int8.onnx"),
+        exported, saved, one = (Path(folder) / name for name in ("out", "model.keras", "one.npy"))
+        ccl.export_student(model, exported, quantize="int8")
+        model.save(saved)
+        np.save(one, x[:1])
+        found = classify(model, exported, x, arguments.rounds)
+        starters = {
+            "keras": starter(START_KERAS, saved, one),
+            "onnx": starter(START_ONNX, exported / "classifier.onnx", one),
         }
-        found = {}
-        print(f"{'':<16}{'batch':>8}{'ms':>10}{'images/s':>12}{'x predict':>12}")
-        for batch in BATCHES:
-            seconds = latencies(runners, x[:batch], rounds)
-            for name, value in seconds.items():
-                ratio = seconds["keras predict"] / value
-                found[f"{name}, batch {batch}"] = {
-                    "ms": round(1e3 * value, 3),
-                    "images_per_second": round(batch / value, 1),
-                    "times_faster_than_predict": round(ratio, 2),
-                }
-                rate = batch / value
-                print(f"{name:<16}{batch:>8}{1e3 * value:>10.3f}{rate:>12.0f}{ratio:>12.1f}")
-        few = 1 if arguments.quick else 5
-        keras_seconds = start_up(
-            START_KERAS, Path(folder) / "model.keras", Path(folder) / "one.npy", rounds=few
-        )
-        onnx_seconds = start_up(
-            START_ONNX, out / "classifier.onnx", Path(folder) / "one.npy", rounds=few
-        )
-    print(f"start to first answer: Keras {keras_seconds:.2f} s, ONNX Runtime {onnx_seconds:.2f} s")
-    start = {"keras": round(keras_seconds, 3), "onnx": round(onnx_seconds, 3)}
-    print(json.dumps({"rounds": rounds, "start_seconds": start, "classify": found}))
+        start = medians(starters, rounds=arguments.starts, warm_up=0)
+    print(
+        f"start to first answer: Keras {start['keras']:.2f} s, ONNX Runtime {start['onnx']:.2f} s"
+    )
+    start = {name: round(seconds, 3) for name, seconds in start.items()}
+    print(json.dumps({"rounds": arguments.rounds, "start_seconds": start, "classify": found}))
 
 
 if __name__ == "__main__":

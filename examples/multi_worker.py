@@ -92,8 +92,8 @@ def start_all(arguments: argparse.Namespace) -> int:
     return next((code for code in codes if code), 0)
 
 
-def main() -> None:
-    arguments = parse()
+def main(argv: list[str] | None = None) -> None:
+    arguments = parse(argv)
     if "TF_CONFIG" in os.environ:
         work(arguments)
     else:

@@ -9,8 +9,8 @@ import keras_ccl as ccl
 
 TASKS = [ccl.Task(rows(60, seed=k), test=rows(20, seed=k)) for k in range(2)]
 TASKS.append(ccl.Task((TASKS[0].train[0], TASKS[0].train[1] % 2), test=rows(20)))  # two classes
-OPTIONS = {"epochs": 3, "batch_size": 24, "verbose": 0, "validation_split": 0.2}
-"""48 rows of a task are 2 steps an epoch, 6 a task."""
+OPTIONS = {"epochs": 2, "batch_size": 24, "verbose": 0, "validation_split": 0.2}
+"""48 rows of a task are 2 steps an epoch, 4 a task."""
 
 
 def finish(model, folder, callbacks=(), tasks=TASKS, **options):

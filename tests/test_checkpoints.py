@@ -14,7 +14,7 @@ from interrupted import TASKS, Stop
 import keras_ccl as ccl
 from keras_ccl.checkpointing import folder
 
-SMALL = {"tasks": TASKS[:2], "batch_size": 30, "validation_split": 0.0}
+SMALL = {"tasks": TASKS[:2], "epochs": 3, "batch_size": 30, "validation_split": 0.0}
 
 
 def finish(model, folder, callbacks=(), **options):

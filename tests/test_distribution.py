@@ -10,8 +10,7 @@ import keras_ccl as ccl
 from keras_ccl.models import rows as rows_of_a_step
 from keras_ccl.training import replicas
 
-pytestmark = pytest.mark.graph
-TASKS = [rows(45, seed=1), rows(37, seed=2)]  # the last batches are short, and split unevenly
+TASKS = [rows(21, seed=1), rows(13, seed=2)]  # the last batches are short, and split unevenly
 OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
 
 
@@ -42,12 +41,24 @@ def still(monkeypatch):
     return lambda cls: type("Still", (WithoutNoise, cls), {})
 
 
-@pytest.mark.parametrize("cls", [ccl.JointVAE, ccl.CCLGM, ccl.EWC])
-def test_two_replicas_learn_what_one_learns(cls, strategy, still):
-    one = tiny(still(cls), prior="normal")
+@pytest.mark.parametrize(
+    ("cls", "method"),
+    [
+        (ccl.JointVAE, None),
+        pytest.param(ccl.CCLGM, None, marks=pytest.mark.graph),
+        (ccl.EWC, None),
+        (ccl.JointVAE, ccl.methods.LearningWithoutForgetting),
+        pytest.param(ccl.JointVAE, ccl.methods.SynapticIntelligence, marks=pytest.mark.graph),
+    ],
+)
+def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
+    def new():
+        return tiny(still(cls), prior="normal", **({"method": method()} if method else {}))
+
+    one = new()
     expected = one.fit_tasks(TASKS, **OPTIONS)
     with strategy.scope():
-        two = tiny(still(cls), prior="normal")
+        two = new()
     history = two.fit_tasks(TASKS, **OPTIONS)
     for first, second in zip(weights_of(one), weights_of(two), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
@@ -81,6 +92,7 @@ def test_batches_smaller_than_the_replicas_are_learnt(size, strategy):
     assert np.isfinite(history.negative_elbo[1]).all()
 
 
+@pytest.mark.graph
 def test_replicas_draw_different_noise(strategy):
     with strategy.scope():
         model = tiny()

@@ -59,10 +59,10 @@ def test_the_penalty_by_hand():
 
 
 def test_with_weight_0_it_is_vae_cl_bit_for_bit():
-    tasks = [rows(60, seed=k) for k in range(3)]
+    tasks = [rows(40, seed=k) for k in range(3)]
     models = tiny(ccl.EWC, penalty_weight=0.0), tiny(ccl.JointVAE)
     for model in models:
-        model.fit_tasks(tasks, epochs=2, batch_size=16, verbose=0)
+        model.fit_tasks(tasks, epochs=2, batch_size=20, verbose=0)
     for part in ("encoder", "decoder", "classifier", "p_z"):
         assert same_weights(*(weights_of(getattr(model, part)) for model in models))
 
@@ -96,7 +96,7 @@ def test_a_large_weight_holds_the_student_where_it_was():
         model.fit_tasks([rows(60, seed=1)], epochs=3, verbose=0)
         importance = np.concatenate([np.ravel(f) for f in model.fisher])
         anchor = np.concatenate([np.ravel(a) for a in model.anchor])
-        model.fit_tasks([(1 - X, Y)], epochs=3, batch_size=8, verbose=0)
+        model.fit_tasks([(1 - X, Y)], epochs=3, batch_size=20, verbose=0)
         there = np.concatenate([np.ravel(v) for v in model.trainable_variables])
         moved.append(np.sum(importance * np.square(there - anchor)))
     assert moved[1] < 0.05 * moved[0]
@@ -113,12 +113,12 @@ def test_the_logged_penalty_is_in_the_loss():
 
 
 def test_saved_and_loaded_it_goes_on_as_if_it_had_not_stopped(tmp_path):
-    tasks = [rows(60, seed=k) for k in range(3)]
+    tasks = [rows(60, seed=k) for k in range(2)]
     whole, stopped = tiny(ccl.EWC), tiny(ccl.EWC)
     whole.fit_tasks(tasks, epochs=2, verbose=0)
-    stopped.fit_tasks(tasks[:2], epochs=2, verbose=0)
+    stopped.fit_tasks(tasks[:1], epochs=2, verbose=0)
     stopped.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.options() == stopped.options()
-    loaded.fit_tasks(tasks[2:], epochs=2, verbose=0)
+    loaded.fit_tasks(tasks[1:], epochs=2, verbose=0)
     assert same_weights(weights_of(whole), weights_of(loaded))

@@ -15,7 +15,7 @@ WITH_WEIGHT_0 = {
     "lwf": lambda: LearningWithoutForgetting(soft_label_weight=0.0),
     "si": lambda: SynapticIntelligence(penalty_weight=0.0),
 }
-TASKS = [rows(60, seed=k) for k in range(3)]
+TASKS = [rows(30, seed=k) for k in range(3)]
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHT_0)
@@ -108,6 +108,7 @@ def test_the_teacher_of_lwf_is_the_last_student_and_knows_its_classes():
     assert int(batch.current) == len(batch.x) == 40  # no row is generated
 
 
+@pytest.mark.graph
 def test_lwf_keeps_the_old_outputs_on_current_rows():
     """The labels of task 2 say the opposite of task 1's: vae-cl gives in, LwF holds on."""
     x, _ = rows(200)
@@ -124,6 +125,7 @@ def test_lwf_keeps_the_old_outputs_on_current_rows():
 # SI
 
 
+@pytest.mark.graph
 def test_the_path_integral_adds_up_to_the_fall_of_the_loss():
     """Of many small steps of plain gradient descent on one batch, without noise in the loss."""
     x, y = rows(30)

@@ -11,7 +11,6 @@ import test_divergences
 import test_models
 import test_objectives
 import test_replay
-from checks import tiny
 
 import keras_ccl as ccl
 from keras_ccl.bounds import distributions, divergences, objectives
@@ -23,9 +22,7 @@ tfd = distributions.tfd
 
 @pytest.fixture
 def taught():
-    model = tiny()
-    model.fit_tasks([(test_models.X, test_models.Y)], epochs=2, verbose=0, batch_size=8)
-    return model
+    return test_models.teach()
 
 
 def log_variance_as_scale(mean, log_var):

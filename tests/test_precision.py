@@ -27,7 +27,7 @@ def policy(request):
 @functools.cache
 def losses_in_float32(cls, eagerly):
     keras.mixed_precision.set_global_policy("float32")
-    history = tiny(cls).fit_tasks(TASKS, epochs=2, batch_size=16, verbose=0)
+    history = tiny(cls).fit_tasks(TASKS, epochs=2, batch_size=20, verbose=0)
     return [record["loss"] for record in history.epochs]
 
 
@@ -37,7 +37,7 @@ def losses_in_float32(cls, eagerly):
 def test_a_stream_is_learnt_near_to_float32(cls, policy):
     model = tiny(cls)
     assert model.encoder.compute_dtype in policy
-    history = model.fit_tasks(TASKS, epochs=2, batch_size=16, verbose=0)
+    history = model.fit_tasks(TASKS, epochs=2, batch_size=20, verbose=0)
     found = [record["loss"] for record in history.epochs]
     expected = losses_in_float32(cls, tf.config.functions_run_eagerly())
     np.testing.assert_allclose(found, expected, rtol=0.05)

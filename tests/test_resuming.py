@@ -25,11 +25,11 @@ def uninterrupted():
     """What a run of each class ends with that nothing stopped, in graphs and op by op."""
     ends = {}
 
-    def end(cls):
+    def end(cls, tasks):
         key = cls, tf.config.functions_run_eagerly()
         if key not in ends:
             model = tiny(cls)
-            ends[key] = model.fit_tasks(TASKS, **OPTIONS), model
+            ends[key] = model.fit_tasks(tasks, **OPTIONS), model
         return ends[key]
 
     return end
@@ -40,34 +40,35 @@ def assert_goes_on(uninterrupted, tmp_path):
     """Stopped by a callback and resumed, a run ends as one that was not."""
 
     def check(cls, stopping, **options):
-        expected, whole = uninterrupted(cls)
+        tasks = TASKS[:2] if cls is ccl.EWC else TASKS  # the Fisher information takes its time
+        expected, whole = uninterrupted(cls, tasks)
         with pytest.raises(KeyboardInterrupt):
-            finish(tiny(cls), tmp_path, [stopping], **options)
+            finish(tiny(cls), tmp_path, [stopping], tasks, **options)
         resumed = tiny(cls)
-        history = finish(resumed, tmp_path, **options)
+        history = finish(resumed, tmp_path, tasks=tasks, **options)
         assert history.to_json() == expected.to_json()
-        assert [len(record["val_accuracy"]) for record in history.epochs] == [3, 3, 3]
+        assert [len(record["val_accuracy"]) for record in history.epochs] == [2] * len(tasks)
         assert same_weights(weights_of(whole), weights_of(resumed))
         assert float(resumed.optimizer.learning_rate) == float(whole.optimizer.learning_rate)
 
     return check
 
 
-GRAPH_4 = pytest.param(ccl.CCLGM, 4, marks=pytest.mark.graph)
+GRAPH_3 = pytest.param(ccl.CCLGM, 3, marks=pytest.mark.graph)
 
 
 @pytest.mark.parametrize(
-    ("cls", "after"), [(ccl.CCLGM, 1), (ccl.CCLGM, 3), GRAPH_4, (ccl.CCLGM, 8), (ccl.EWC, 4)]
+    ("cls", "after"), [(ccl.CCLGM, 1), (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), (ccl.EWC, 3)]
 )
 def test_a_stopped_run_ends_as_one_that_was_not(cls, after, assert_goes_on):
     assert_goes_on(cls, Stop(after))
 
 
-GRAPH_7 = pytest.param(ccl.CCLGM, 7, marks=pytest.mark.graph)
+GRAPH_5 = pytest.param(ccl.CCLGM, 5, marks=pytest.mark.graph)
 
 
 @pytest.mark.parametrize(
-    ("cls", "after"), [(ccl.CCLGM, 1), GRAPH_7, (ccl.CCLGM, 8), (ccl.CCLGM, 12), (ccl.EWC, 9)]
+    ("cls", "after"), [(ccl.CCLGM, 1), GRAPH_5, (ccl.CCLGM, 6), (ccl.CCLGM, 8), (ccl.EWC, 5)]
 )
 def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
     before = signal.getsignal(signal.SIGINT)
@@ -116,7 +117,7 @@ def test_stopped_again_and_again_a_dataset_without_length_ends_the_same(tmp_path
 def test_sigterm_saves_and_ends_the_process_as_such(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended:
-        finish(tiny(), tmp_path, [Signal(5, signal.SIGTERM)])
+        finish(tiny(), tmp_path, [Signal(5, signal.SIGTERM)], epochs=3)
     assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
     state = json.loads(max(tmp_path.iterdir()).joinpath("state.json").read_text())
     assert (state["task"], state["epoch"], state["step"]) == (0, 2, 1)

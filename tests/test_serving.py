@@ -69,22 +69,23 @@ def test_the_log_likelihood_is_tfps(likelihood):
     np.testing.assert_allclose(found, model.decode(z).log_prob(X), rtol=1e-4)
 
 
+def mean_elbo(model, x, draws=200):
+    """The bound of each row, averaged over z drawn anew: `elbo` takes one draw of each, always."""
+    repeated = tf.constant(np.tile(x, (draws, 1)))
+    found = model.infer(repeated, (5, 0))
+    bounds = found.p_x.log_prob(repeated) - model.p_z.kl(found.q, found.z)
+    return np.reshape(bounds, (draws, len(x))).mean(0)
+
+
+@pytest.mark.graph
 def test_the_familiarity_is_near_the_elbo_and_low_for_what_was_not_learnt(taught):
-    draws = tf.constant(np.tile(X, (200, 1)))  # each with its own z
-    drawn = taught.infer(draws, (5, 0))
-    bounds = drawn.p_x.log_prob(draws) - taught.p_z.kl(drawn.q, drawn.z)
-    elbo = np.reshape(bounds, (200, 60)).mean(0)
-    found = serving.classifier(taught).function(X)["familiarity"].numpy()
-    print(
-        "GAP", (found - elbo).mean(), np.abs(found - elbo).max(), bounds.numpy().std(), elbo.std()
-    )
-    np.testing.assert_allclose(found, elbo, atol=1.0)
     learnt = tiny()
     learnt.compile(keras.optimizers.Adam(1e-2))
-    x = np.clip(X * 0.1, 0, 1)  # dark rows alone
-    learnt.fit_tasks([(x, Y)], epochs=10, batch_size=10, verbose=0)
+    dark = X * np.float32(0.1)
+    learnt.fit_tasks([(dark, Y)], epochs=10, batch_size=10, verbose=0)
+    for model, x in ((taught, X), (learnt, dark), (learnt, 1 - dark)):
+        found = serving.classifier(model).function(x)["familiarity"].numpy()
+        expected = mean_elbo(model, x)  # from -9 for what was not learnt to -2 nats
+        np.testing.assert_allclose(found, expected, rtol=0.2, atol=1.0)
     served = serving.classifier(learnt).function
-    print(
-        "DARK", served(x)["familiarity"].numpy().mean(), served(1 - x)["familiarity"].numpy().mean()
-    )
-    assert served(x)["familiarity"].numpy().mean() > served(1 - x)["familiarity"].numpy().mean() + 1
+    assert served(dark)["familiarity"].numpy().mean() > found.mean() + 1

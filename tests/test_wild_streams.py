@@ -18,7 +18,7 @@ STREAMS = {
     "one row": [part(1, 0), part(1, 1)],
     "a last batch of one row": [part(17, 0, 1), part(33, 1, 2)],
     "fewer rows than the batch": [part(5, 0, 1), part(3, 2)],
-    "wildly unequal sizes": [part(3000, 0, 1), part(2, 2), part(500, 0, 1, 2)],
+    "wildly unequal sizes": [part(1500, 0, 1), part(2, 2), part(300, 0, 1, 2)],
     "labels in an order of their own": [part(20, 2), part(20, 0, 2), part(20, 1)],
     "the same task twice": [part(40, 0, 1, 2), part(40, 0, 1, 2)],
 }

@@ -21,6 +21,8 @@ def joint_terms(
     p_z: tfd.Distribution,
     p_x: tfd.Distribution,
     p_y: tfd.Distribution,
+    p_y_at_mean: tfd.Distribution | None = None,
+    share_at_mean: float = 0.0,
 ) -> dict[str, tf.Tensor]:
     """Compute the terms of the joint bound, eq. 4.
 
@@ -36,33 +38,22 @@ def joint_terms(
         p_z: The prior p(z), event shape `[Z]`.
         p_x: p(x|z), batch shape `[B]`, with the event shape of x.
         p_y: p(y|z), batch shape `[B]`, event shape `[K]`.
+        p_y_at_mean: p(y|z) at the mean of q(z|x), where `predict` classifies; needed for a share.
+        share_at_mean: The share of log p(y|z) that is taken there, in [0, 1]; 0 is eq. 4.
 
     Returns:
         The terms `reconstruction`, `kl` and `classification`, each `[B]`, in nats. Minus their sum
         is the bound.
     """
+    classification = -p_y.log_prob(y)
+    if p_y_at_mean is not None:
+        at_mean = -p_y_at_mean.log_prob(y)
+        classification = (1 - share_at_mean) * classification + share_at_mean * at_mean
     return {
         "reconstruction": -p_x.log_prob(x),
         "kl": kl_divergence(q, p_z),
-        "classification": -p_y.log_prob(y),
+        "classification": classification,
     }
-
-
-def classification_at_mean(
-    classification: tf.Tensor, *, y: tf.Tensor, p_y_at_mean: tfd.Distribution, share: float
-) -> tf.Tensor:
-    """Take a share of the classification term at the posterior mean, where `predict` classifies.
-
-    Args:
-        classification: The term at a sample of z, `[B]`, in nats.
-        y: Labels, `[B, K]`, one-hot or probabilities.
-        p_y_at_mean: p(y|z) at the mean of q(z|x), batch shape `[B]`, event shape `[K]`.
-        share: The share in [0, 1]; 0 leaves the term as in eq. 4.
-
-    Returns:
-        The term with that share moved, `[B]`, in nats.
-    """
-    return (1 - share) * classification - share * p_y_at_mean.log_prob(y)
 
 
 def novelty(p_y: tfd.Distribution, classes: tf.Tensor) -> tf.Tensor:

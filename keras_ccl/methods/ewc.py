@@ -107,7 +107,7 @@ class ElasticWeightConsolidation(Method):
         x, y, index = row
         # Noise of its own: with penalty_weight 0 the run is that of vae-cl, bit for bit.
         found = model.infer(x[tf.newaxis], tf.stack([index, number]))
-        rows = current_only(x[tf.newaxis], tf.one_hot(y[tf.newaxis], model.num_classes))
+        rows = current_only(x[tf.newaxis], model.one_hot(y[tf.newaxis]))
         terms = model.joint_terms(rows, found)
         return tf.reduce_sum(objectives.total(terms, model.term_weights()))
 

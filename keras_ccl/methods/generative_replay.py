@@ -160,7 +160,7 @@ class GenerativeReplay(Method):
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
-        if not int(model.tasks_seen.numpy()):
+        if not self.is_active(int(model.tasks_seen.numpy())):
             return None
         x, y = [], []
         for start in range(0, n, MEASURING_BATCH):

@@ -31,7 +31,9 @@ class SynapticIntelligence(Method):
 
     option_names = ("penalty_weight", "damping")
 
-    def __init__(self, *, penalty_weight: float = 1.0, damping: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self, *, penalty_weight: float = 1000.0, damping: float = 0.1, **kwargs: Any
+    ) -> None:
         check_positive("penalty_weight", penalty_weight, or_zero=True)
         check_positive("damping", damping)
         super().__init__(**kwargs)
@@ -57,10 +59,10 @@ class SynapticIntelligence(Method):
             self.before[k].assign(variable)
             self.integral[k].assign(tf.zeros_like(variable))
 
-    def after_step(
-        self, model: JointVAE, gradients: list[tf.Tensor], loss_scale: tf.Tensor
-    ) -> None:
+    def after_step(self, model: JointVAE, gradients: list, loss_scale: tf.Tensor) -> None:
         for k, variable in enumerate(model.trainable_variables):
+            if gradients[k] is None:
+                continue  # nothing in the loss depends on it
             penalty = self.penalty_weight * self.omega[k] * (self.before[k] - self.anchor[k])
             gradient = replicas.over_replicas(gradients[k]) / loss_scale - penalty
             step = variable - self.before[k]  # 0 where float16 skipped the step: gradients are inf

@@ -104,18 +104,17 @@ class JointVAE(JointModel):
         self, rows: step_rows.Rows, found: Inference, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """The terms of the joint bound, each `[N]`, nats, for rows and their `Inference`."""
-        p_z = distributions.standard_normal(self.latent_dim)
-        terms = objectives.joint_terms(
-            x=rows.x, y=rows.y, q=found.q, p_z=p_z, p_x=found.p_x, p_y=found.p_y
+        share = self.classification_at_mean
+        return objectives.joint_terms(
+            x=rows.x,
+            y=rows.y,
+            q=found.q,
+            p_z=distributions.standard_normal(self.latent_dim),
+            p_x=found.p_x,
+            p_y=found.p_y,
+            p_y_at_mean=self.classify(found.q.mean(), training) if share else None,
+            share_at_mean=share,
         )
-        if self.classification_at_mean:
-            terms["classification"] = objectives.classification_at_mean(
-                terms["classification"],
-                y=rows.y,
-                p_y_at_mean=self.classify(found.q.mean(), training),
-                share=self.classification_at_mean,
-            )
-        return terms
 
     def mean_terms(self, rows: step_rows.Rows, found: Inference) -> dict[str, tf.Tensor]:
         """Every term of the loss by name: its weighted mean over the rows, a scalar, nats.
@@ -204,10 +203,14 @@ class JointVAE(JointModel):
 
     # Helpers.
 
+    def one_hot(self, y: tf.Tensor) -> tf.Tensor:
+        """Integer labels `[B]` as the bound takes them, `[B, K]`."""
+        return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+
     def _unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """x, y one-hot `[B, K]`, and the weights of rows or None."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        return x, tf.one_hot(tf.cast(y, tf.int32), self.num_classes), weight
+        return x, self.one_hot(y), weight
 
     def _note_classes(self, y: tf.Tensor) -> None:
         met = replicas.over_replicas(tf.reduce_sum(y, 0))

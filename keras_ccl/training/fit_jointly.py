@@ -37,12 +37,13 @@ def fit_jointly(
     model = make_model()
     measured = checked_tasks(stream, model.data_spec)
     history = TaskHistory(method="joint training (not continual)")
-    for k, task in enumerate(stream, start=1):
+    for k in range(1, len(stream) + 1):
         model = model if k == 1 else make_model()
         together = Task(_all_rows(stream[:k]), name=f"tasks 1 to {k} at once")
         record = fit_tasks(model, TaskStream([together]), **options)
         history.options, history.seed = record.options, record.seed
-        history.append(task.name, *evaluate_tasks(model, measured[:k]), record.epochs[0])
+        row = evaluate_tasks(model, measured[:k])
+        history.append(measured[k - 1].name, *row, record.epochs[0])
     return model, history
 
 
