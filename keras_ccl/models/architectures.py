@@ -68,8 +68,9 @@ def dense_decoder(
     """
     z = keras.Input((latent_dim,), name="z")
     initializers = _initializers(seed, 1)
-    hidden = _dense_stack(z, units, activation, initializers)
-    pixels = _output_layer(math.prod(input_shape), initializers)(hidden)
+    # The output layer is made first: the order decides which seed each layer gets.
+    last = _output_layer(math.prod(input_shape), initializers)
+    pixels = last(_dense_stack(z, units, activation, initializers))
     return keras.Model(z, layers.Reshape(input_shape, name="p_x")(pixels), name="decoder")
 
 
