@@ -230,11 +230,8 @@ def test_a_full_folder_is_kept_unless_overwrite(taught, tmp_path):
         ccl.export_student(taught, out, formats="onnx")
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     ccl.export_student(taught, out, formats="onnx", overwrite=True)
-    assert {path.name for path in out.iterdir()} == {
-        "classifier.onnx",
-        "decoder.onnx",
-        "model.json",
-    }
+    written = {"classifier.onnx", "decoder.onnx", "model.json"}
+    assert {path.name for path in out.iterdir()} == written
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
