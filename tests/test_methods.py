@@ -200,6 +200,7 @@ def gradients_of(model, x, y):
     return tape.gradient(loss, model.trainable_variables)
 
 
+@pytest.mark.graph
 def test_a_large_weight_holds_the_student_where_it_was():
     x, y = rows(60)
     moved = []
