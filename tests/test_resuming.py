@@ -55,10 +55,11 @@ def assert_goes_on(uninterrupted, tmp_path):
 
 
 GRAPH_3 = pytest.param(ccl.CCLGM, 3, marks=pytest.mark.graph)
+EWC_3 = pytest.param(ccl.EWC, 3, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
-    ("cls", "after"), [(ccl.CCLGM, 1), (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), (ccl.EWC, 3)]
+    ("cls", "after"), [(ccl.CCLGM, 1), (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), EWC_3]
 )
 def test_a_stopped_run_ends_as_one_that_was_not(cls, after, assert_goes_on):
     assert_goes_on(cls, Stop(after))
@@ -76,13 +77,23 @@ def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_early_stopping_goes_on_where_it_was(tmp_path):
+BEST_BEFORE_THE_STOP = pytest.param(
+    *(2, TASKS[:2]),
+    marks=pytest.mark.xfail(
+        strict=True,
+        reason="callback_state leaves best_weights out: its scalars are no np.ndarray",
+    ),
+)
+
+
+@pytest.mark.parametrize(("after", "tasks"), [(3, TASKS), BEST_BEFORE_THE_STOP])
+def test_early_stopping_goes_on_where_it_was(after, tasks, tmp_path):
     whole = tiny()
-    expected = finish(whole, tmp_path / "whole", [early(2)], epochs=6)
+    expected = finish(whole, tmp_path / "whole", [early(2)], tasks, epochs=6)
     run, stops = tiny(), 0
     while True:
         try:
-            history = finish(run, tmp_path / "parts", [early(2), Stop(3)], epochs=6)
+            history = finish(run, tmp_path / "parts", [early(2), Stop(after)], tasks, epochs=6)
             break
         except KeyboardInterrupt:
             run, stops = tiny(), stops + 1
