@@ -77,13 +77,7 @@ def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-BEST_BEFORE_THE_STOP = pytest.param(
-    *(2, TASKS[:2]),
-    marks=pytest.mark.xfail(
-        strict=True,
-        reason="callback_state leaves best_weights out: its scalars are no np.ndarray",
-    ),
-)
+BEST_BEFORE_THE_STOP = (2, TASKS[:2])
 
 
 @pytest.mark.parametrize(("after", "tasks"), [(3, TASKS), BEST_BEFORE_THE_STOP])

@@ -114,7 +114,7 @@ def callback_state(
             value = value.item()
         if value is None or isinstance(value, bool | int | float | str) or _is_record(value):
             plain[name] = value
-        elif isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value):
+        elif isinstance(value, list) and value and all(map(_is_array, value)):
             lists[name] = value
     return plain, lists
 
@@ -164,3 +164,8 @@ def _is_record(value: Any) -> bool:
         and all(isinstance(number, int | float) for number in numbers)
         for key, numbers in value.items()
     )
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a value is an array, or a NumPy scalar, as `get_weights` gives for some weights."""
+    return isinstance(value, np.ndarray | np.generic)
