@@ -32,7 +32,12 @@ def losses_in_float32(cls, eagerly):
 
 
 @pytest.mark.parametrize(
-    "cls", [ccl.JointVAE, pytest.param(ccl.CCLGM, marks=pytest.mark.graph), ccl.EWC]
+    "cls",
+    [
+        ccl.JointVAE,
+        pytest.param(ccl.CCLGM, marks=pytest.mark.graph),
+        pytest.param(ccl.EWC, marks=pytest.mark.slow),
+    ],
 )
 def test_a_stream_is_learnt_near_to_float32(cls, policy):
     model = tiny(cls)
