@@ -175,7 +175,7 @@ class JointVAE(JointModel):
     def metrics(self) -> list[keras.metrics.Metric]:
         return list(self.step_metrics.means.values())
 
-    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+    def get_metrics_result(self) -> dict[str, float]:
         """The running means, over all replicas, of what the last epoch or evaluation measured."""
         return self.step_metrics.measured()
 

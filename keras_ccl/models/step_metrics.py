@@ -38,7 +38,7 @@ class StepMetrics:
             self.means[name].update_state(value, weight if value.shape.rank else tf.shape(y)[0])
         return {name: self.means[name].result() for name in values}
 
-    def measured(self) -> dict[str, tf.Tensor]:
+    def measured(self) -> dict[str, float]:
         """The running means, over all replicas, of what was measured since the last reset."""
         found = [(name, mean) for name, mean in self.means.items() if mean.count.numpy() > 0]
-        return {name: mean.result() for name, mean in found}
+        return {name: float(mean.result()) for name, mean in found}
