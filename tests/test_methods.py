@@ -1,10 +1,12 @@
 """Methods as parts: LwF and SI against closed forms and vae-cl, and what holds for every method."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import ROOT, rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
@@ -87,6 +89,20 @@ def test_a_method_belongs_to_one_model():
 def test_bad_options_of_a_method_are_refused(method, options, message):
     with pytest.raises(ValueError, match=message):
         method(**options)
+
+
+def test_the_method_in_contributing_is_learnt_saved_and_loaded(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    names = {"ccl": ccl, "keras": keras, "tf": tf}
+    exec(code, names)
+    assert names["model"].penalty_weight == 0.1
+    model = tiny(ccl.JointVAE, method=names["StayNear"](penalty_weight=2.0))
+    history = model.fit_tasks(TASKS[:2], epochs=1, batch_size=10, verbose=0)
+    assert history.epochs[0]["moved"] == [0.0] and history.epochs[1]["moved"][0] > 0
+    model.save(tmp_path / "model.keras")
+    loaded = ccl.load_model(tmp_path / "model.keras")
+    assert loaded.options()["penalty_weight"] == 2.0
+    assert same_weights(weights_of(model), weights_of(loaded))
 
 
 # LwF
