@@ -19,6 +19,7 @@ import numpy as np
 from timing import timed
 
 import keras_ccl as ccl
+from keras_ccl.data.splits import resolve
 from keras_ccl.methods.registry import METHODS
 
 STREAMS = ("permuted", "split", "rotated")
@@ -74,7 +75,7 @@ def accuracy_with_task_told(model: ccl.JointVAE, stream: ccl.TaskStream) -> list
     """Accuracy on each task at the end, where only the classes of that task may be answered."""
     found = []
     for task in stream:
-        x, y = task.test() if callable(task.test) else task.test
+        x, y = resolve(task.test)
         classes = np.unique(y)
         answers = classes[model.predict(x, verbose=0)[:, classes].argmax(1)]
         found.append(float(np.mean(answers == y)))
