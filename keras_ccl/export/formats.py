@@ -75,21 +75,23 @@ def write_onnx(served: Served, path: Path, metadata: Mapping[str, Any]) -> None:
         metadata: Written to the file, each value as JSON.
 
     Raises:
-        ValueError: If ONNX lacks an operation; the error names it.
+        ValueError: If ONNX lacks an operation; the error names it and its layer.
     """
     import onnx
     import tf2onnx
 
+    function = _with_constants(served.function)
     with _silenced_logger("tf2onnx"):
         proto, _ = tf2onnx.convert.from_function(
-            served.function, input_signature=served.function.input_signature, opset=OPSET
+            function, input_signature=function.input_signature, opset=OPSET
         )
-    nodes = proto.graph.node
-    lacking = sorted(
-        {node.op_type for node in nodes if not onnx.defs.has(node.op_type, node.domain)}
-    )
+    lacking = {
+        (node.op_type, _layer_of(node.name))
+        for node in proto.graph.node
+        if not onnx.defs.has(node.op_type, node.domain)
+    }
     if lacking:
-        raise ValueError(f"{path.name}: ONNX opset {OPSET} has no operation {', '.join(lacking)}")
+        raise ValueError(f"{path.name}: ONNX opset {OPSET} has no operation {_listed(lacking)}")
     for tensor in (*proto.graph.input, *proto.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.helper.set_model_props(proto, {key: json.dumps(v) for key, v in metadata.items()})
@@ -114,10 +116,33 @@ def write_litert(served: Served, path: Path, metadata: Mapping[str, Any]) -> Non
         served: The function.
         path: The file to write.
         metadata: Not written; they are in model.json only.
+
+    Raises:
+        ValueError: If LiteRT lacks an operation; the error names it and its layer.
     """
+    from tensorflow.lite.python.convert_phase import ConverterError
+
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(served, Path(folder), metadata)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+        try:
+            content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        except ConverterError as error:
+            raise ValueError(f"{path.name}: LiteRT {_reason(error)}") from error
+    path.write_bytes(content)
+
+
+def _reason(error: Any) -> str:
+    """Return why the LiteRT converter failed, from its `ConverterError`."""
+    lacking = {
+        (found.operator.name.removeprefix("tf."), _layer_of(found.location.call[0].name))
+        for found in error.errors
+        if found.location.call
+    }
+    if not lacking:
+        return f"cannot convert it: {str(error).strip().splitlines()[0]}"
+    loops = any(name.startswith("TensorList") for name, _ in lacking)
+    remedy = "; a recurrent layer needs unroll=True" if loops else ""
+    return f"has no operation {_listed(lacking)}{remedy}"
 
 
 def open_litert(path: Path) -> Runner:
@@ -156,6 +181,33 @@ def require_packages(packages: Iterable[str]) -> None:
             importlib.import_module(package)
         except ImportError as error:
             raise ImportError(f'{package} is missing: pip install "keras-ccl[export]"') from error
+
+
+def _with_constants(function: Any) -> Any:
+    """Return the function with weights and captured tensors as constants.
+
+    tf2onnx would take a captured tensor, such as the mean of a `Normalization`, for an input.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    traced = function.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
+
+    @tf.function(input_signature=function.input_signature)
+    def constant(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        return tf.nest.pack_sequence_as(traced.structured_outputs, frozen(rows))
+
+    return constant
+
+
+def _layer_of(operation: str) -> str:
+    """Return the layer of an operation, from the name of the operation in the graph."""
+    return operation.split("@")[0].rpartition("/")[0].removeprefix("PartitionedCall/")
+
+
+def _listed(lacking: Iterable[tuple[str, str]]) -> str:
+    """List operations, each with its layer, for an error."""
+    return ", ".join(f"{name} (layer {layer!r})" for name, layer in sorted(lacking))
 
 
 @contextlib.contextmanager

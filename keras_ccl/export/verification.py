@@ -71,9 +71,13 @@ def compare(
             `accuracy_of_keras`.
 
     Raises:
-        ValueError: If the artefact differs from the model; the error names artefact and tensor.
+        ValueError: If the artefact does not run, or differs from the model; the error names
+            artefact and tensor.
     """
-    received, alone = run(rows), run(rows[:1])
+    try:
+        received, alone = run(rows), run(rows[:1])
+    except Exception as error:  # every runtime has errors of its own
+        raise ValueError(f"{name}: its runtime does not run it: {error}") from error
     if set(received) != set(expected):
         raise ValueError(
             f"{name}: expected tensors {sorted(expected)}, received {sorted(received)}"

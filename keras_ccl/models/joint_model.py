@@ -4,6 +4,7 @@ A teacher is no more than this; `JointVAE` adds the training.
 """
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -149,6 +150,32 @@ class JointModel(JointDistributions):
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
     # Saving.
+
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keras's own export, of p(y|x) alone. See `export_student` for the student as a whole.
+
+        A SavedModel written by Keras holds every weight of the model, the teacher's too.
+
+        Args:
+            filepath: as in `keras.Model.export`.
+            format: as in `keras.Model.export`.
+            verbose: as in `keras.Model.export`.
+            input_signature: by default x `[B, *input_shape]`, float32.
+            **kwargs: of the format.
+        """
+        if input_signature is None:
+            shape = (None, *self.input_shape)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="x")]
+        super().export(
+            filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
+        )
 
     def options(self) -> dict[str, Any]:
         """The options by name, without the networks."""
