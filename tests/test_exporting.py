@@ -87,7 +87,8 @@ def test_keras_own_export_answers_as_the_model(taught, tmp_path):
     taught.export(tmp_path / "file.onnx", format="onnx", verbose=False)
     session = onnxruntime.InferenceSession(str(tmp_path / "file.onnx"))
     expected = taught.predict(X, verbose=0)
-    for found in (tf.saved_model.load(tmp_path / "saved").serve(X), session.run(None, {"x": X})[0]):
+    saved = tf.saved_model.load(tmp_path / "saved")
+    for found in (saved.serve(X), session.run(None, {"x": X})[0]):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
