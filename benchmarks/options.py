@@ -19,7 +19,7 @@ import numpy as np
 from timing import timed
 
 import keras_ccl as ccl
-from keras_ccl.data.splits import resolve
+from keras_ccl.data.sources import resolve
 from keras_ccl.methods.registry import METHODS
 
 STREAMS = ("permuted", "split", "rotated")

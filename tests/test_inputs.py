@@ -28,7 +28,8 @@ BAD_ROWS = {
     "infinite": (with_value(np.inf), "expected finite x, received 1 NaN or infinite"),
     "above the unit range": (with_value(1.5), r"expects x in \[0, 1\], received x from .* to 1.5"),
     "below the unit range": (with_value(-0.5), r"expects x in \[0, 1\], received x from -0.5"),
-    "bytes": (((X * 255).astype("uint8"), Y), "divide by 255"),
+    "integers up to 255": (((X * 255).astype("int16"), Y), "divide by 255"),
+    "bytes of black and white": (((X > 0.5).astype("uint8"), Y), "received 0 and 1 alone"),
     "label too large": (with_label(3), "expected labels from 0 to 2, received 3.0 in row 4"),
     "negative label": (with_label(-1), "expected labels from 0 to 2, received -1.0 in row 4"),
     "fractional label": (with_label(0.5), "expected integer labels, received 0.5 in row 4"),
@@ -103,10 +104,10 @@ def test_an_infinite_dataset_needs_steps_per_epoch():
     ("dataset", "message"),
     [
         (tf.data.Dataset.from_tensor_slices(X), r"expected a dataset of \(x, y\)"),
-        (tf.data.Dataset.from_tensor_slices((X, Y, Y)), r"expected a dataset of \(x, y\)"),
+        (tf.data.Dataset.from_tensor_slices((X, Y, Y, Y)), r"expected a dataset of \(x, y\)"),
         (tf.data.Dataset.from_tensor_slices((X[:, None], Y)).batch(2), "the model expects"),
     ],
-    ids=["no labels", "three parts", "another rank"],
+    ids=["no labels", "four parts", "another rank"],
 )
 def test_datasets_of_another_structure(dataset, message):
     with pytest.raises(ValueError, match=f"task 1, train: .*{message}"):
@@ -182,5 +183,6 @@ def test_every_form_of_label_means_the_same(y):
 
 def test_rows_of_numbers_from_zero_to_one_pass_the_range_check_whatever_their_type():
     spec = DataSpec((6,), 3, True)
-    x, _ = check_rows((X > 0.5).astype("uint8"), Y, spec, "here")
-    assert x.dtype == np.float32 and set(np.unique(x)) == {0.0, 1.0}
+    for kind in ("bool", "int64", "float64"):
+        x, _ = check_rows((X > 0.5).astype(kind), Y, spec, "here")
+        assert x.dtype == np.float32 and set(np.unique(x)) == {0.0, 1.0}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
-from keras_ccl.data.validation import DataSpec, check_rows
+from keras_ccl.data.validation import (
+    DataSpec,
+    check_rows,
+    check_weight,
+)
 
 PREFETCHED = 4
 """Batches made ready ahead of the step that takes them."""
@@ -22,16 +28,31 @@ class ArraySplit:
         y: `[N]`, `[N, 1]` or one-hot `[N, K]`.
         spec: what the model expects of rows.
         where: its name in errors.
+        weight: `[N]`, how much each row counts, or None.
+
+    Attributes:
+        scaled: whether x was bytes and is divided by 255.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, spec: DataSpec, where: str) -> None:
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        spec: DataSpec,
+        where: str,
+        weight: np.ndarray | None = None,
+    ) -> None:
+        self.scaled = is_bytes(x.dtype, spec.unit_range)
         self.x, self.y = check_rows(x, y, spec, where)
+        self.weight = None if weight is None else check_weight(weight, len(self.x), where)
         self.spec, self.where = spec, where
         if not len(self.x):
             raise ValueError(f"{where}: expected at least one row, received an empty dataset")
+        if self.scaled:
+            check_not_black_and_white(x.max(), where)
 
     def batches(self, batch_size: int) -> tf.data.Dataset:
-        """One pass in order: a dataset of (x, y)."""
+        """One pass in order: a dataset of (x, y) or (x, y, weight)."""
         return self._gather(tf.data.Dataset.range(len(self.x)).batch(batch_size))
 
     @property
@@ -68,7 +89,7 @@ class ArraySplit:
             first_epoch: the epoch to begin with, from 0.
 
         Returns:
-            A dataset of (x, y), and the steps of an epoch.
+            A dataset of (x, y) or (x, y, weight), and the steps of an epoch.
         """
         rows = len(self.x)
 
@@ -92,12 +113,16 @@ class ArraySplit:
                 f"{self.where}: validation_split={fraction} leaves none of {len(self.x)} rows"
             )
         first, last = slice(None, kept), slice(kept, None)
-        return (
-            ArraySplit(self.x[first], self.y[first], self.spec, self.where),
-            ArraySplit(self.x[last], self.y[last], self.spec, f"{self.where}, held out"),
-        )
+        return self._part(first, self.where), self._part(last, f"{self.where}, held out")
+
+    def _part(self, rows: slice, where: str) -> ArraySplit:
+        part = copy.copy(self)
+        part.x, part.y, part.where = self.x[rows], self.y[rows], where
+        part.weight = None if self.weight is None else self.weight[rows]
+        return part
 
     def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        x, y = tf.constant(self.x), tf.constant(self.y)
-        picked = indices.map(lambda i: (tf.gather(x, i), tf.gather(y, i)))
+        given = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+        parts = [tf.constant(part) for part in given]
+        picked = indices.map(lambda i: tuple(tf.gather(part, i) for part in parts))
         return shard_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))

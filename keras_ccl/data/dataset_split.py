@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.byte_inputs import as_floats, check_not_black_and_white, is_bytes
 from keras_ccl.data.pipelines import shard_by_rows
-from keras_ccl.data.validation import DataSpec, check_rows, check_shape
+from keras_ccl.data.validation import (
+    DataSpec,
+    check_rows,
+    check_shape,
+    check_weight,
+)
 
 
 class DatasetSplit:
-    """A `tf.data.Dataset` of (x, y), batched or not; `verify` reads it once.
+    """A `tf.data.Dataset` of (x, y) or (x, y, weight), batched or not; `verify` reads it once.
 
     Args:
         dataset: the dataset.
         spec: what the model expects of rows.
         where: its name in errors.
         steps: batches per epoch, needed if the dataset is infinite.
+
+    Attributes:
+        scaled: whether x is bytes and is divided by 255.
     """
 
     def __init__(
@@ -26,6 +36,7 @@ class DatasetSplit:
     ) -> None:
         self.dataset, self.spec, self.where, self.limit = dataset, spec, where, steps
         self.batched = self._is_batched()
+        self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
         self.counted = self.rows = 0
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
@@ -36,9 +47,14 @@ class DatasetSplit:
     def verify(self, batch_size: int) -> DatasetSplit:
         """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows."""
         self.counted = self.rows = 0
+        brightest = 0
         try:
-            for x, y in self._rows(batch_size).as_numpy_iterator():
+            for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
                 check_rows(x, y, self.spec, self.where)
+                if weight:
+                    check_weight(weight[0], len(x), self.where)
+                if self.scaled:
+                    brightest = max(brightest, x.max())
                 self.rows, self.counted = self.rows + len(x), self.counted + 1
         except tf.errors.OpError as error:
             raise ValueError(
@@ -47,11 +63,15 @@ class DatasetSplit:
             ) from error
         if not self.rows:
             raise ValueError(f"{self.where}: expected at least one row, received an empty dataset")
+        if self.scaled:
+            check_not_black_and_white(brightest, self.where)
         return self
 
     def batches(self, batch_size: int) -> tf.data.Dataset:
-        """One epoch in the dataset's own order."""
+        """One epoch in the dataset's own order, its length known if it was verified."""
         rows = self._rows(batch_size).map(self._standard)
+        if self.counted:
+            rows = rows.apply(tf.data.experimental.assert_cardinality(self.steps(batch_size)))
         return shard_by_rows(rows.prefetch(tf.data.AUTOTUNE))
 
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,12 +79,12 @@ class DatasetSplit:
         every = max(1, self.rows // most)
         picked = self.dataset.unbatch() if self.batched else self.dataset
         picked = picked.take(self.rows).shard(every, seed % every).take(most).batch(1000)
-        x, y = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
+        x, y, *_ = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(y)
 
     def steps(self, batch_size: int) -> int:
         """Batches per epoch, as `verify` counted them."""
-        return self.counted
+        return self.counted if self.batched else math.ceil(self.rows / batch_size)
 
     def training(
         self,
@@ -83,13 +103,17 @@ class DatasetSplit:
             first_epoch: the epoch to begin with, from 0.
 
         Returns:
-            A dataset of (x, y), and the steps of an epoch, None where the dataset ends with it.
+            A dataset of (x, y) or (x, y, weight), and the steps of an epoch, None where the
+            dataset ends with it.
         """
-        if steps_per_epoch is None:
+        rows = self._all_rows(batch_size).repeat()
+        if steps_per_epoch is not None:
+            rows, steps = rows.skip(first_epoch * steps_per_epoch), steps_per_epoch
+        elif self.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
+            steps = self.steps(batch_size)  # else Keras warns at the end of each pass
+        else:
             return self.batches(batch_size), None
-        rows = self._all_rows(batch_size).repeat().skip(first_epoch * steps_per_epoch)
-        rows = rows.map(self._standard)
-        return shard_by_rows(rows.prefetch(tf.data.AUTOTUNE)), steps_per_epoch
+        return shard_by_rows(rows.map(self._standard).prefetch(tf.data.AUTOTUNE)), steps
 
     def hold_out(self, fraction: float) -> NoReturn:
         """Not for datasets: which of their rows are the same each time is not known here."""
@@ -107,8 +131,11 @@ class DatasetSplit:
 
     def _is_batched(self) -> bool:
         element = self.dataset.element_spec
-        if not (isinstance(element, tuple) and len(element) == 2):
-            raise ValueError(f"{self.where}: expected a dataset of (x, y), received {element}")
+        if not (isinstance(element, tuple) and len(element) in (2, 3)):
+            raise ValueError(
+                f"{self.where}: expected a dataset of (x, y) or (x, y, sample_weight), received "
+                f"{element}"
+            )
         shape = element[0].shape
         if shape.rank is None:
             raise ValueError(f"{self.where}: expected x of known rank, received {element[0]}")
@@ -116,12 +143,13 @@ class DatasetSplit:
         check_shape(tuple(shape[1:] if batched else shape), self.spec, self.where)
         return batched
 
-    def _standard(self, x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _standard(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
         if y.shape.rank == 2:
             one_hot = y.shape[1] == self.spec.num_classes and y.shape[1] != 1
             y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
-        x = tf.ensure_shape(tf.cast(x, tf.float32), (None, *self.spec.input_shape))
-        return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,))
+        x = tf.ensure_shape(as_floats(x, self.spec.unit_range), (None, *self.spec.input_shape))
+        weights = (tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in weight)
+        return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,)), *weights
 
 
 def message_of(error: tf.errors.OpError) -> str:

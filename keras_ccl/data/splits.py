@@ -1,12 +1,15 @@
 """Splits of a task: checked batches of (x float32, y int32), whatever the user passed."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.dataset_split import DatasetSplit
+from keras_ccl.data.sources import FORMS, Passes, is_tuple_of_rows, resolve
 from keras_ccl.data.validation import DataSpec
 
 Split = ArraySplit | DatasetSplit
@@ -15,19 +18,13 @@ MEASURING_BATCH = 1000
 """Rows per batch where nothing is learnt."""
 
 
-def resolve(data: Any) -> Any:
-    """What a split holds when its task is reached: a split given as a function is called."""
-    return data() if callable(data) and not isinstance(data, tf.data.Dataset) else data
-
-
 def as_split(
     data: Any, spec: DataSpec, where: str, *, batch_size: int, steps: int | None = None
 ) -> Split:
     """A checked split of what a user passed.
 
     Args:
-        data: a tuple (x, y) of arrays, a `tf.data.Dataset`, a function that returns one of these,
-            or a split already made.
+        data: rows in one of `FORMS`, or a split already made.
         spec: what the model expects of rows.
         where: its name in errors.
         batch_size: rows per batch, where a dataset is not batched.
@@ -39,10 +36,25 @@ def as_split(
     data = resolve(data)
     if isinstance(data, ArraySplit | DatasetSplit):
         return data
+    if isinstance(data, keras.utils.PyDataset):
+        data = Passes.of_py_dataset(data)
+    if isinstance(data, Passes):
+        data = data.as_dataset(spec, where)
     if isinstance(data, tf.data.Dataset):
         return DatasetSplit(data, spec, where, steps).verify(batch_size)
-    if isinstance(data, tuple | list) and len(data) == 2:
-        return ArraySplit(np.asarray(data[0]), np.asarray(data[1]), spec, where)
-    raise TypeError(
-        f"{where}: expected arrays (x, y) or a tf.data.Dataset of (x, y), received {type(data)}"
-    )
+    if is_tuple_of_rows(data):
+        x, y, *weight = (_as_array(part, where) for part in data)
+        return ArraySplit(x, y, spec, where, *weight)
+    if isinstance(data, Iterator):
+        raise TypeError(
+            f"{where}: expected rows that can be read once per epoch, received a generator, which "
+            "can be read only once; pass the function that returns it, without calling it"
+        )
+    raise TypeError(f"{where}: expected {FORMS}; received {type(data)}")
+
+
+def _as_array(part: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(part)
+    except ValueError as error:  # lists of unequal length
+        raise ValueError(f"{where}: expected rows of one shape: {error}") from error

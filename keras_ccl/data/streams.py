@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, overload
 
 import numpy as np
-import tensorflow as tf
 
+from keras_ccl.data.sources import FORMS, is_source
 from keras_ccl.data.transformations import (
     Arrays,
     ClassSelection,
@@ -21,8 +21,9 @@ from keras_ccl.data.validation import check_positive
 class Task:
     """One task: data to learn from, and data to measure on.
 
-    Each split is a tuple `(x, y)` of arrays, a `tf.data.Dataset` of (x, y), or a function without
-    arguments that returns one of these when the task is reached.
+    Each split is a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, lists or data frames, a
+    `tf.data.Dataset` or `keras.utils.PyDataset` of such rows or batches, or a function without
+    arguments that returns one of these, or a generator of them, when the task is reached.
 
     Attributes:
         train: The data to learn from.
@@ -85,8 +86,7 @@ def as_stream(tasks: Any) -> TaskStream:
     """Make a stream of the tasks that a user passes.
 
     Args:
-        tasks: A `TaskStream`, or a list or tuple of `Task`s, tuples `(x, y)` of arrays, or
-            `tf.data.Dataset`s of (x, y).
+        tasks: A `TaskStream`, or a list or tuple of `Task`s, or of what a split may be.
 
     Returns:
         The stream.
@@ -97,7 +97,7 @@ def as_stream(tasks: Any) -> TaskStream:
     """
     if isinstance(tasks, TaskStream):
         stream = tasks
-    elif isinstance(tasks, list | tuple) and not _is_pair_of_arrays(tasks):
+    elif isinstance(tasks, list | tuple) and (not tasks or any(map(_is_task, tasks))):
         stream = TaskStream(tasks)
     else:
         raise TypeError(
@@ -221,12 +221,9 @@ def _transformed_task(
 def _as_task(task: Any, where: str) -> Task:
     if isinstance(task, Task):
         return task
-    if _is_pair_of_arrays(task) or isinstance(task, tf.data.Dataset) or callable(task):
+    if is_source(task):
         return Task(train=task)
-    raise TypeError(
-        f"{where}: expected a Task, a tuple (x, y) of arrays or a tf.data.Dataset of (x, y); "
-        f"received {_type_and_length(task)}"
-    )
+    raise TypeError(f"{where}: expected a Task, {FORMS}; received {_type_and_length(task)}")
 
 
 def _with_name(task: Task, name: str) -> Task:
@@ -234,12 +231,8 @@ def _with_name(task: Task, name: str) -> Task:
     return task if task.name is not None else replace(task, name=name)
 
 
-def _is_pair_of_arrays(value: Any) -> bool:
-    return (
-        isinstance(value, tuple | list)
-        and len(value) == 2
-        and all(hasattr(part, "shape") and hasattr(part, "dtype") for part in value)
-    )
+def _is_task(value: Any) -> bool:
+    return isinstance(value, Task) or is_source(value)
 
 
 def _type_and_length(value: Any) -> str:

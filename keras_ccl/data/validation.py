@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_ccl.data.byte_inputs import as_floats, is_bytes
+
 
 class DataSpec(NamedTuple):
     """What a model expects of its data.
@@ -121,9 +123,35 @@ def check_rows(
     check_shape(x.shape[1:], spec, where)
     if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
         raise ValueError(f"{where}: expected numbers in x, received dtype {x.dtype}")
-    if len(x):
+    if len(x) and not is_bytes(x.dtype, spec.unit_range):
         _check_range(x, spec, where)
-    return x.astype(np.float32, copy=False), class_indices(y, spec.num_classes, where)
+    return as_floats(x, spec.unit_range), class_indices(y, spec.num_classes, where)
+
+
+def check_weight(weight: ArrayLike, rows: int, where: str) -> np.ndarray:
+    """Refuse weights of rows that are not finite numbers >= 0, one for each row.
+
+    Args:
+        weight: `[N]` or `[N, 1]`.
+        rows: N.
+        where: Where the data come from, for errors.
+
+    Returns:
+        The weights as float32, `[N]`.
+
+    Raises:
+        ValueError: If they are anything else.
+    """
+    given = np.asarray(weight)
+    weight = given[:, 0] if given.ndim == 2 and given.shape[1] == 1 else given
+    if weight.shape != (rows,) or not np.issubdtype(weight.dtype, np.number):
+        raise ValueError(
+            f"{where}: expected a sample_weight for each of {rows} rows, received "
+            f"{given.dtype} {given.shape}"
+        )
+    bad = ~np.isfinite(weight) | (weight < 0)
+    _refuse_where(bad, weight, where, "expected finite sample_weights >= 0")
+    return weight.astype(np.float32)
 
 
 def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, priors
+from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.validation import DataSpec, check_choice, check_positive
 from keras_ccl.models import networks, rows
 from keras_ccl.training import replicas
@@ -115,7 +116,8 @@ class JointDistributions(keras.Model):
         return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`."""
+        """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`, floats or bytes."""
+        x = as_floats(x, self.observation.unit_range)
         return distributions.posterior(self.encoder(x, training=training))
 
     def decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:

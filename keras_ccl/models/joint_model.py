@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_positive, check_shape
 from keras_ccl.models import networks
@@ -87,7 +88,7 @@ class JointModel(JointDistributions):
         return np.concatenate(parts)
 
     def _by_batch(self, function: Callable, x: np.ndarray, batch_size: int) -> np.ndarray:
-        x = np.asarray(x, np.float32)
+        x = as_floats(np.asarray(x), self.observation.unit_range)
         check_shape(x.shape[1:], self.data_spec, "x")
         parts = [function(x[i : i + batch_size]).numpy() for i in range(0, len(x), batch_size)]
         return np.concatenate(parts)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_ccl.bounds import distributions, objectives
+from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_positive, check_share
@@ -210,7 +211,7 @@ class JointVAE(JointModel):
     def _unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """x, y one-hot `[B, K]`, and the weights of rows or None."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        return x, self.one_hot(y), weight
+        return as_floats(x, self.observation.unit_range), self.one_hot(y), weight
 
     def _note_classes(self, y: tf.Tensor) -> None:
         met = replicas.over_replicas(tf.reduce_sum(y, 0))

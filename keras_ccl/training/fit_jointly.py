@@ -1,12 +1,12 @@
 """fit_jointly: the upper bound of continual learning, and not continual itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_ccl.data.ready_tasks import checked_tasks
-from keras_ccl.data.splits import resolve
+from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks
 from keras_ccl.data.streams import Task, TaskStream, as_stream
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.evaluation import evaluate_tasks
@@ -39,7 +39,7 @@ def fit_jointly(
     history = TaskHistory(method="joint training (not continual)")
     for k in range(1, len(stream) + 1):
         model = model if k == 1 else make_model()
-        together = Task(_all_rows(stream[:k]), name=f"tasks 1 to {k} at once")
+        together = Task(_all_rows(measured[:k]), name=f"tasks 1 to {k} at once")
         record = fit_tasks(model, TaskStream([together]), **options)
         history.options, history.seed = record.options, record.seed
         row = evaluate_tasks(model, measured[:k])
@@ -47,12 +47,11 @@ def fit_jointly(
     return model, history
 
 
-def _all_rows(stream: TaskStream) -> tuple[np.ndarray, np.ndarray]:
-    splits = []
-    for number, task in enumerate(stream, start=1):
-        rows = resolve(task.train)
-        if not (isinstance(rows, tuple | list) and len(rows) == 2):
-            raise TypeError(f"task {number}, train: expected arrays (x, y), received {type(rows)}")
-        splits.append(rows)
-    x, y = zip(*splits, strict=True)
-    return np.concatenate(x), np.concatenate(y)
+def _all_rows(tasks: Sequence[CheckedTask]) -> tuple[np.ndarray, np.ndarray]:
+    splits: list[ArraySplit] = []
+    for task in tasks:
+        split = task.ready().train
+        if not isinstance(split, ArraySplit) or split.weight is not None:
+            raise TypeError(f"task {task.number}, train: expected arrays (x, y), unweighted")
+        splits.append(split)
+    return np.concatenate([s.x for s in splits]), np.concatenate([s.y for s in splits])

@@ -1,0 +1,125 @@
+"""Sources: the forms that rows come in, and how those that are code of the user's are read."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.data.validation import DataSpec
+
+FORMS = (
+    "a tuple (x, y) or (x, y, sample_weight), a tf.data.Dataset or keras.utils.PyDataset of them, "
+    "or a function that returns one of these or a generator"
+)
+
+Element = tuple[np.ndarray, ...]
+"""(x, y) or (x, y, sample_weight), a row or a batch."""
+
+
+def is_source(value: Any) -> bool:
+    """Whether a value has one of the forms of rows; what it holds is checked later."""
+    kinds = (tf.data.Dataset, keras.utils.PyDataset, Iterator)
+    return isinstance(value, kinds) or callable(value) or is_tuple_of_rows(value)
+
+
+def is_tuple_of_rows(value: Any) -> bool:
+    """Whether a value is (x, y) or (x, y, sample_weight) of what NumPy makes arrays of."""
+    return (
+        isinstance(value, tuple | list)
+        and len(value) in (2, 3)
+        and all(isinstance(part, list | tuple) or hasattr(part, "__array__") for part in value)
+    )
+
+
+def resolve(data: Any) -> Any:
+    """What a split holds when its task is reached: a split given as a function is called.
+
+    A generator becomes `Passes`, which calls the function again each time.
+    """
+    if isinstance(data, tf.data.Dataset) or not callable(data):
+        return data
+    made = data()
+    return Passes(data, first=next(made, None)) if isinstance(made, Iterator) else made
+
+
+class Passes:
+    """Rows that Python code yields anew for each pass.
+
+    Args:
+        read: A function that returns an iterator over `Element`s, rows or batches.
+        first: The first of them; None if there is none.
+        endless: Whether a pass is known to have no end.
+    """
+
+    def __init__(
+        self, read: Callable[[], Iterator[Any]], *, first: Any, endless: bool = False
+    ) -> None:
+        self.read, self.first, self.endless = read, first, endless
+
+    @classmethod
+    def of_py_dataset(cls, dataset: keras.utils.PyDataset) -> "Passes":
+        """The batches of a `PyDataset` in order, made by as many threads as it has workers."""
+        number = dataset.num_batches
+
+        def read() -> Iterator[Any]:
+            dataset.on_epoch_begin()
+            ahead: deque[Future] = deque()
+            with ThreadPoolExecutor(max(1, dataset.workers)) as threads:
+                for index in itertools.count() if number is None else range(number):
+                    ahead.append(threads.submit(dataset.__getitem__, index))
+                    if len(ahead) > dataset.max_queue_size:
+                        yield ahead.popleft().result()
+                yield from (batch.result() for batch in ahead)
+            dataset.on_epoch_end()
+
+        return cls(read, first=None if number == 0 else dataset[0], endless=number is None)
+
+    def as_dataset(self, spec: DataSpec, where: str) -> tf.data.Dataset:
+        """A `tf.data.Dataset` of what is yielded.
+
+        Args:
+            spec: What the model expects of rows.
+            where: Where the rows come from, for errors.
+
+        Raises:
+            ValueError: If nothing is yielded, or something other than an `Element`.
+        """
+        if self.first is None:
+            raise ValueError(f"{where}: expected at least one row, received an empty dataset")
+        if not (isinstance(self.first, tuple | list) and len(self.first) in (2, 3)):
+            raise ValueError(
+                f"{where}: expected a generator of (x, y) or (x, y, sample_weight), received one "
+                f"of {type(self.first).__name__}"
+            )
+        kinds = tuple(np.asarray(part) for part in self.first)
+        batched = kinds[0].ndim == len(spec.input_shape) + 1
+        signature = tuple(
+            tf.TensorSpec((None, *kind.shape[1:]) if batched else kind.shape, kind.dtype)
+            for kind in kinds
+        )
+
+        def elements() -> Iterator[Element]:
+            for element in self.read():
+                yield _like_the_first(element, kinds)
+
+        dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
+        if self.endless:
+            endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+            return dataset.apply(endless)
+        return dataset
+
+
+def _like_the_first(element: Any, kinds: Element) -> Element:
+    """Refuse an element that could not be converted to the types of the first without a loss."""
+    parts = tuple(np.asarray(part) for part in element)
+    types, expected = [part.dtype for part in parts], [kind.dtype for kind in kinds]
+    if len(types) != len(expected) or not all(
+        np.can_cast(a, b, "same_kind") for a, b in zip(types, expected, strict=True)
+    ):
+        raise ValueError(f"expected {expected} as in the first element, received {types}")
+    return parts
