@@ -144,7 +144,10 @@ def test_unknown_options_of_a_model_list_the_choices(options, message):
         ({"batch_size": -4}, "batch_size: expected a finite integer > 0; received -4"),
         ({"validation_split": 1.0}, r"validation_split: expected a share in \[0, 1\)"),
         ({"optimizer_state": "new"}, "expected one of 'reset', 'keep'; received 'new'"),
-        ({"learning_rate_decay": "linear"}, "expected one of 'cosine', None; received 'linear'"),
+        (
+            {"learning_rate_decay": "linear"},
+            "expected one of 'auto', 'cosine', None; received 'linear'",
+        ),
         ({"verbose": 3}, "verbose: expected one of 'auto', 0, 1, 2; received 3"),
     ],
 )

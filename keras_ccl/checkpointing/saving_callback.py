@@ -30,6 +30,10 @@ class EpochLogs(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.epochs.setdefault(name, []).append(float(value))
 
+    def without_task(self) -> dict[str, list[float]]:
+        """The same without the number of the task, which is none of its results."""
+        return {name: values for name, values in self.epochs.items() if name != "task"}
+
 
 class SavingCallback(keras.callbacks.Callback):
     """Saves at the end of epochs, and after the step under way when a stop is asked for.

@@ -2,13 +2,16 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 
 OPTIMIZER_STATES = ("reset", "keep")
-DECAYS = ("cosine", None)
+DECAYS = ("auto", "cosine", None)
+
+RATE_SETTERS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+"""Callbacks of Keras's that set the learning rate."""
 
 
 def reset_optimizer(model: keras.Model) -> None:
@@ -59,10 +62,30 @@ def learning_rate_kept(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
             optimizer.learning_rate = before
 
 
+def decays_beside(callbacks: Sequence[keras.callbacks.Callback], decay: str | None) -> bool:
+    """Return whether the learning rate decays: a callback of the user's that sets it wins.
+
+    Args:
+        callbacks: The user's callbacks.
+        decay: One of `DECAYS`.
+
+    Raises:
+        ValueError: For `"cosine"` beside one of `RATE_SETTERS`.
+    """
+    setter = next((c for c in callbacks if isinstance(c, RATE_SETTERS)), None)
+    if decay == "cosine" and setter is not None:
+        raise ValueError(
+            f"learning_rate_decay: expected 'auto' or None beside {type(setter).__name__}, which "
+            "sets the learning rate itself; received 'cosine'"
+        )
+    return decay is not None and setter is None
+
+
 class CosineDecay(keras.callbacks.Callback):
     """Decays the learning rate from its value to 0 along a cosine over the steps of one `fit`.
 
-    A learning rate that is a schedule already is left unchanged.
+    A learning rate that is a schedule already is left unchanged, and so is, from then on, one that
+    somebody else has set.
 
     Args:
         steps: The number of steps of the task.
@@ -72,18 +95,25 @@ class CosineDecay(keras.callbacks.Callback):
         super().__init__()
         self.steps = steps
         self.initial: float | None = None
+        self.rate = 0.0
         self.step = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if _has_fixed_rate(self.model.optimizer):
-            self.initial = float(self.model.optimizer.learning_rate.numpy())
+            self.initial = self.rate = self._current()
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.initial is not None and self._current() != self.rate:
+            self.initial = None  # somebody else decides
         if self.initial is not None:
             share = min(self.step / self.steps, 1.0)
             rate = self.initial * 0.5 * (1 + math.cos(math.pi * share))
             self.model.optimizer.learning_rate = rate
+            self.rate = self._current()
         self.step += 1
+
+    def _current(self) -> float:
+        return float(self.model.optimizer.learning_rate.numpy())
 
 
 def _has_fixed_rate(optimizer: keras.optimizers.Optimizer) -> bool:

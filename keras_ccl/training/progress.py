@@ -37,6 +37,7 @@ class StreamProgress(keras.callbacks.Callback):
         self.task = self.epoch = self.finished_epochs = 0
         self.skipped: int | None = None
         self.accuracy = ""
+        self.said: set[str] = set()
         self.started = time.monotonic()
 
     def __enter__(self) -> "StreamProgress":
@@ -61,6 +62,12 @@ class StreamProgress(keras.callbacks.Callback):
         )  # exact after early stopping, too
         if self.skipped is None:
             self.skipped = self.finished_epochs  # by an earlier run, whose time is unknown
+
+    def say_once(self, line: str) -> None:
+        """Print a line, if it was not printed yet and the display is not silent."""
+        if line not in self.said and not self.silent:
+            print(line, flush=True)
+        self.said.add(line)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.bar is not None and self.row is not None and self.params.get("steps"):

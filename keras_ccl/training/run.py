@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -17,6 +17,9 @@ from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.plan import Plan
 from keras_ccl.training.progress import StreamProgress
 from keras_ccl.training.protocol import ContinualModel
+from keras_ccl.training.task_callbacks import TaskCallbacks, check_callbacks
+
+BYTES = "x is uint8: divided by 255, here and wherever x comes in"
 
 
 class Run:
@@ -37,10 +40,13 @@ class Run:
         model: ContinualModel,
         plan: Plan,
         *,
-        callbacks: Sequence[keras.callbacks.Callback],
+        callbacks: Any,
         checkpoint_dir: Any,
     ) -> None:
-        self._model, self._plan, self._callbacks = model, plan, list(callbacks)
+        self._model, self._plan = model, plan
+        self._callbacks = TaskCallbacks(callbacks, model)
+        check_callbacks(self._callbacks.given, checkpoint_dir)
+        self._decays = optimizer.decays_beside(self._callbacks.given, plan.learning_rate_decay)
         strategy = model.distribute_strategy
         chief = replicas.is_chief(strategy)
         if not model.compiled:
@@ -77,6 +83,7 @@ class Run:
         number = lambda: self._plan.first_number + self._progress.task  # noqa: E731
         strategy = self._model.distribute_strategy
         self._contexts.enter_context(self._progress)
+        self._contexts.callback(self._callbacks.close)
         self._contexts.enter_context(replicas.lost_worker_named(strategy, number))
         self._contexts.enter_context(self._checkpoints.until_asked_to_stop())
         return self
@@ -98,8 +105,12 @@ class Run:
         if plan.optimizer_state == "reset":
             optimizer.reset_optimizer(model)
         self._progress.start_task(index, first_epoch)
+        if task.train.scaled:
+            self._progress.say_once(BYTES)
         self._logs = EpochLogs()
-        watched = [self._logs, *self._decay(task, plan.epochs[index]), *self._callbacks]
+        decay = self._decay(task, plan.epochs[index])
+        shown = self._callbacks.begin_task(task, self.history, self._logs, first_epoch)
+        watched = [*decay, *self._callbacks.given, self._logs]
         guard = LossGuard(task.number)
         saving = self._checkpoints.saving_callbacks(watched, index, self.history)
         with guard.watching(model), optimizer.learning_rate_kept(model.optimizer):
@@ -116,9 +127,9 @@ class Run:
                 epochs=plan.epochs[index],
                 steps_per_epoch=steps,
                 validation_data=held_out,
-                callbacks=[*watched, guard, self._progress, *saving],
+                callbacks=[*decay, *shown, self._logs, guard, self._progress, *saving],
                 shuffle=False,  # the rows come shuffled
-                verbose=0,
+                verbose=int(self._callbacks.have_a_bar),
             )
 
     def tasks_so_far(self, task: ReadyTask) -> list[CheckedTask]:
@@ -132,12 +143,13 @@ class Run:
             task: the task just learnt.
             row: accuracy and negative ELBO of each task so far.
         """
-        self.history.append(task.name, *row, self._logs.epochs)
+        self.history.append(task.name, *row, self._logs.without_task())
+        self._callbacks.end_task(task)
         index = task.number - self._plan.first_number
         self._checkpoints.task_done(self._model, index, self.history)
 
     def _decay(self, task: ReadyTask, epochs: int) -> list[keras.callbacks.Callback]:
-        if self._plan.learning_rate_decay is None:
+        if not self._decays:
             return []
         steps = self._plan.steps_per_epoch or task.train.steps(self._plan.batch_size)
         return [optimizer.CosineDecay(epochs * steps)]
