@@ -7,6 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,6 +54,11 @@ def option(**options):
     return lambda model: tiny(**options)
 
 
+def two_outputs():
+    x = keras.Input((6,))
+    return keras.Model(x, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
+
+
 def folder_of_another_run(model):
     with tempfile.TemporaryDirectory() as folder:
         tiny().fit_tasks([(X, Y)], epochs=1, verbose=0, checkpoint_dir=folder)
@@ -77,6 +83,7 @@ CASES = {
     "x outside [0, 1], Bernoulli likelihood": second(255 * X, Y),
     "x of another shape": second(X[:, :5], Y),
     "x that is text": second(X.astype(str), Y),
+    "x that is complex": second(X.astype(complex), Y),
     "fewer labels than rows": second(X, Y[:30]),
     "a label out of range": second(X, changed(Y, 3)),
     "a negative label": second(X, changed(Y, -1)),
@@ -95,6 +102,9 @@ CASES = {
     "epochs for another number of tasks": second(X, Y, epochs=[1, 2, 3]),
     "an unknown option of the model": option(replay="everything"),
     "a network that does not fit": option(latent_dim=2, encoder=tiny(latent_dim=5).encoder),
+    "a network with two outputs": lambda model: tiny(encoder=two_outputs()),
+    "an input shape with the batch in it": lambda model: ccl.CCLGM((None, 12), 3),
+    "a name to save to that is not .keras": lambda model: model.save("model.h5"),
     "a checkpoint of another run": folder_of_another_run,
     "an export before a task was learnt": export,
     "a truncated .keras file": damaged_model,

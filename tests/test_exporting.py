@@ -69,6 +69,18 @@ def test_each_runtime_says_what_keras_says(exported, taught, name, n):
     np.testing.assert_allclose(decode(z)["x"], taught.reconstruct(X[:n]), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_a_row_that_is_not_finite_has_no_answer_in_any_runtime(exported, name):
+    folder, _ = exported
+    for part, width in (("classifier", 6), ("decoder", 2)):
+        given = np.full((4, width), 0.5, np.float32)
+        given[1, 0], given[2, 1] = np.nan, np.inf
+        found = formats.FORMATS[name].open(folder / f"{part}{formats.FORMATS[name].suffix}")(given)
+        for key, answer in found.items():
+            gaps = np.isnan(answer.reshape(4, -1))
+            assert gaps[1:3].all() and not gaps[[0, 3]].any(), (part, key)
+
+
 def test_the_metadata_travel_in_the_onnx_file(exported, taught):
     folder, about = exported
     session = onnxruntime.InferenceSession(str(folder / "classifier.onnx"))

@@ -41,7 +41,7 @@ BAD_ROWS = {
     "different lengths": ((X, Y[:-1]), r"received x \(12, 6\) and y \(11,\)"),
     "empty": ((X[:0], Y[:0]), "received an empty dataset"),
     "another shape": ((X[:, :5], Y), r"x is \(5,\), the model expects \(6,\)"),
-    "text": ((X.astype(str), Y), "expected numbers in x, received dtype"),
+    "text": ((X.astype(str), Y), "expected real numbers in x, received dtype"),
 }
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from checks import rows, tiny, tiny_networks
 
 import keras_ccl as ccl
@@ -50,7 +51,7 @@ def test_the_same_seed_gives_the_same_weights():
 @pytest.mark.parametrize(
     ("slot", "network", "message"),
     [
-        ("encoder", networks.dense_encoder((6,), 3, units=()), r"expected outputs of shape "
+        ("encoder", networks.dense_encoder((6,), 3, units=()), r"expected one output of shape "
          r"\(None, 4\) for inputs of shape \(None, 6\), received \(None, 6\)"),
         ("decoder", networks.dense_decoder((5,), 2, units=()), r"received \(None, 5\)"),
         ("classifier", networks.dense_classifier(4, 2, units=()), r"received \(None, 4\)"),
@@ -75,3 +76,21 @@ def test_a_users_own_models_serve_as_student_and_teacher():
 def test_an_own_encoder_alone_is_completed_by_defaults():
     model = ccl.JointVAE((6,), 3, latent_dim=2, encoder=tiny_networks()["encoder"])
     assert model.predict(rows(4)[0], verbose=0).shape == (4, 3)
+
+
+@pytest.mark.parametrize("shape", [12, "12", (None, 12), (0,), (-1, 4), (1.5, 4)])
+def test_a_shape_of_inputs_that_is_none_is_refused(shape):
+    with pytest.raises(ValueError, match=r"input_shape: expected the sizes .* received "):
+        ccl.CCLGM(shape, 3)
+
+
+@pytest.mark.parametrize("shape", [[6], (np.int64(6),), tf.TensorShape((6,))])
+def test_a_shape_of_inputs_is_kept_as_integers(shape):
+    model = ccl.CCLGM(shape, 3, latent_dim=2, **tiny_networks())
+    assert model.input_shape == (6,) and type(model.input_shape[0]) is int
+
+
+@pytest.mark.parametrize("network", [keras.layers.Dense(4), "dense", lambda x: x])
+def test_what_is_no_keras_model_is_refused(network):
+    with pytest.raises(ValueError, match=r"encoder: expected a keras\.Model, received"):
+        tiny(encoder=network)

@@ -134,7 +134,7 @@ def changing():
         (lambda: iter([{"x": X}]), r"expected a generator of \(x, y\) or .*, received one of dict"),
         (changing, "failed after 4 rows: ValueError: expected .* as in the first element"),
         (([[0.5], [0.5, 0.5]], [0, 1]), "expected rows of one shape"),
-        ((Frame(X.astype(object)), Y), "expected numbers in x, received dtype object"),
+        ((Frame(X.astype(object)), Y), "expected real numbers in x, received dtype object"),
     ],
     ids=["generator", "nothing", "dicts", "another type", "ragged", "objects"],
 )

@@ -1,6 +1,6 @@
 """Checks of options and data; every error names what was expected and what was received."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +78,42 @@ def check_share(option: str, value: Any, *, or_one: bool = False) -> None:
         raise ValueError(f"{option}: expected a share in {interval}; received {value!r}")
 
 
+def check_input_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    """Refuse a shape of inputs in which a size is unknown or not positive.
+
+    Args:
+        shape: The shape of one input, without the batch.
+
+    Returns:
+        The shape, as a tuple of `int`.
+
+    Raises:
+        ValueError: If it is not such a shape.
+    """
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (None,)
+    if not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+        raise ValueError(
+            "input_shape: expected the sizes of one input without the batch, such as (28, 28, 1) "
+            f"or (12,); received {shape!r}"
+        )
+    return tuple(int(n) for n in sizes)
+
+
+def check_numbers(dtype: np.dtype, where: str, expected: str = "real numbers") -> None:
+    """Refuse values that are not real numbers.
+
+    Args:
+        dtype: Their type.
+        where: Where they come from, for the error, such as `"task 3, train"`.
+        expected: What was expected, for the error.
+
+    Raises:
+        ValueError: If they are text, complex, dates or objects.
+    """
+    if not np.can_cast(dtype, np.float32, "same_kind"):
+        raise ValueError(f"{where}: expected {expected}, received dtype {dtype}")
+
+
 def check_shape(shape: Sequence[int | None], spec: DataSpec, where: str) -> None:
     """Refuse inputs whose shape differs from that of the model.
 
@@ -121,8 +157,7 @@ def check_rows(
             f"{where}: expected as many labels as rows of x, received x {x.shape} and y {y.shape}"
         )
     check_shape(x.shape[1:], spec, where)
-    if not (np.issubdtype(x.dtype, np.number) or x.dtype == bool):
-        raise ValueError(f"{where}: expected numbers in x, received dtype {x.dtype}")
+    check_numbers(x.dtype, where, "real numbers in x")
     if len(x) and not is_bytes(x.dtype, spec.unit_range):
         _check_range(x, spec, where)
     return as_floats(x, spec.unit_range), class_indices(y, spec.num_classes, where)
@@ -177,9 +212,10 @@ def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
         raise ValueError(
             f"{where}: expected labels [N] or one-hot [N, {num_classes}], received {y.shape}"
         )
-    if not (np.issubdtype(y.dtype, np.number) or y.dtype == bool):
-        raise ValueError(f"{where}: expected integer labels, received dtype {y.dtype}")
-    whole = np.isfinite(y) & (y == np.floor(y)) if y.dtype.kind == "f" else np.full(len(y), True)
+    check_numbers(y.dtype, where, "integer labels")
+    whole = np.full(len(y), True)
+    if y.dtype.kind not in "iub":
+        whole = np.isfinite(y) & (y == np.floor(y))
     _refuse_where(~whole, y, where, "expected integer labels")
     _refuse_where(
         (y < 0) | (y >= num_classes), y, where, f"expected labels from 0 to {num_classes - 1}"

@@ -1,7 +1,8 @@
 """The functions of the final student that are exported: its classifier and its decoder.
 
 Both are deterministic, and made of operations that ONNX, LiteRT and TensorFlow all have: no
-sampling, no triangular solve, and none of the guarded products of TensorFlow Probability.
+sampling, no triangular solve, and none of the guarded products of TensorFlow Probability. What they
+answer for a row that is not finite is NaN.
 """
 
 import math
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from keras_ccl.bounds.priors import MixturePrior, NormalPrior
 from keras_ccl.models.joint_model import JointModel
+from keras_ccl.models.rows import where_finite
 
 
 class Served(NamedTuple):
@@ -56,13 +58,14 @@ def classifier(model: JointModel) -> Served:
         z = q.mean()
         logits = model.classify(z).logits_parameter()
         log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
-        return {
+        answers = {
             "probabilities": tf.nn.softmax(logits),
-            "logits": tf.identity(logits),
-            "latent_mean": tf.identity(z),
+            "logits": logits,
+            "latent_mean": z,
             "latent_log_var": tf.math.log(q.variance()),
             "familiarity": log_p_x - kl_to_prior(z, q.variance(), prior),
         }
+        return {name: where_finite(x, answer) for name, answer in answers.items()}
 
     return Served(classify, "x", shape, (model.encoder, model.decoder, model.classifier))
 
@@ -83,10 +86,11 @@ def decoder(model: JointModel) -> Served:
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="z")])
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
+        answers = {
             "x": model.decode(z).mean(),
             "probabilities": tf.nn.softmax(model.classify(z).logits_parameter()),
         }
+        return {name: where_finite(z, answer) for name, answer in answers.items()}
 
     return Served(decode, "z", shape, (model.decoder, model.classifier))
 

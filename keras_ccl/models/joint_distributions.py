@@ -9,7 +9,12 @@ from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.byte_inputs import as_floats
-from keras_ccl.data.validation import DataSpec, check_choice, check_positive
+from keras_ccl.data.validation import (
+    DataSpec,
+    check_choice,
+    check_input_shape,
+    check_positive,
+)
 from keras_ccl.models import networks, rows
 from keras_ccl.training import replicas
 
@@ -83,7 +88,7 @@ class JointDistributions(keras.Model):
         check_positive("prior_components", prior_components, integer=True)
         check_positive("observation_scale", observation_scale)
         super().__init__(**kwargs)
-        self.input_shape = tuple(input_shape)
+        self.input_shape = check_input_shape(input_shape)
         self.num_classes = num_classes
         self.latent_dim = latent_dim
         self.architecture = architecture
@@ -141,9 +146,12 @@ class JointDistributions(keras.Model):
         return Inference(q, z, self.decode(z, training), self.classify(z, training))
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array."""
+        """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array.
+
+        It is NaN for a row that is not finite, which an activation such as ReLU can hide.
+        """
         logits = self.classify(self.encode(x, training).mean(), training).logits_parameter()
-        return tf.nn.softmax(logits)
+        return rows.where_finite(x, tf.nn.softmax(logits))
 
     def draw(
         self,

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.splits import MEASURING_BATCH
-from keras_ccl.data.validation import check_positive, check_shape
-from keras_ccl.models import networks
+from keras_ccl.data.validation import check_numbers, check_positive, check_shape
+from keras_ccl.models import networks, rows
 from keras_ccl.models.joint_distributions import JointDistributions
 
 FORMAT = 1
@@ -30,8 +30,28 @@ SLOTS = networks.Networks._fields
 class JointModel(JointDistributions):
     """A joint VAE that generates, reconstructs and measures arrays, and is copied and saved.
 
-    Its arguments are those of `JointDistributions`.
+    Its arguments are those of `JointDistributions`. No rows have empty answers, and what it says of
+    a row with a NaN or an infinite value is NaN.
     """
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Keras's `predict`, p(y|x) at the posterior mean, which needs at least one row.
+
+        Args:
+            x: `[N, *input_shape]`, or what else Keras takes.
+            *args: of `keras.Model.predict`.
+            **kwargs: of `keras.Model.predict`.
+
+        Returns:
+            `[N, K]`.
+        """
+        if hasattr(x, "shape"):
+            x = np.asarray(x)
+            check_numbers(x.dtype, "x")
+            if not len(x):
+                check_shape(x.shape[1:], self.data_spec, "x")
+                return np.zeros((0, self.num_classes), np.float32)
+        return super().predict(x, *args, **kwargs)
 
     def generate(self, n: int, *, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows of what was learnt.
@@ -43,7 +63,7 @@ class JointModel(JointDistributions):
         Returns:
             x `[n, *input_shape]`, the mean of p(x|z), and its label probabilities p(y|z) `[n, K]`.
         """
-        check_positive("n", n, integer=True)
+        check_positive("n", n, integer=True, or_zero=True)
         key = self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
         rows = self._draw_rows(tf.constant(n), key)
         return rows.x.numpy(), rows.y.numpy()
@@ -81,17 +101,18 @@ class JointModel(JointDistributions):
         Returns:
             `[N, Z]`.
         """
-        parts = [
-            self._sample_rows(x[i : i + MEASURING_BATCH], self.next_seed()).numpy()
-            for i in range(0, len(x), MEASURING_BATCH)
-        ]
-        return np.concatenate(parts)
+        return self._by_batch(
+            lambda batch: self._sample_rows(batch, self.next_seed()), x, MEASURING_BATCH
+        )
 
     def _by_batch(self, function: Callable, x: np.ndarray, batch_size: int) -> np.ndarray:
-        x = as_floats(np.asarray(x), self.observation.unit_range)
+        check_positive("batch_size", batch_size, integer=True)
+        x = np.asarray(x)
+        check_numbers(x.dtype, "x")
         check_shape(x.shape[1:], self.data_spec, "x")
-        parts = [function(x[i : i + batch_size]).numpy() for i in range(0, len(x), batch_size)]
-        return np.concatenate(parts)
+        x = as_floats(x, self.observation.unit_range)
+        starts = range(0, max(len(x), 1), batch_size)  # no rows are one empty batch
+        return np.concatenate([function(x[i : i + batch_size]).numpy() for i in starts])
 
     # Traced once, for any number of rows.
 
@@ -101,19 +122,24 @@ class JointModel(JointDistributions):
 
     @functools.cached_property
     def _reconstruct_rows(self) -> Callable:
-        return self._traced(lambda x: self.decode(self.encode(x).mean()).mean())
+        return self._traced(
+            lambda x: rows.where_finite(x, self.decode(self.encode(x).mean()).mean())
+        )
 
     @functools.cached_property
     def _elbo_rows(self) -> Callable:
         def bound(x):
             found = self.infer(x, MEASURING_SEED)
-            return found.p_x.log_prob(x) - self.p_z.kl(found.q, found.z)
+            return rows.where_finite(x, found.p_x.log_prob(x) - self.p_z.kl(found.q, found.z))
 
         return self._traced(bound)
 
     @functools.cached_property
     def _sample_rows(self) -> Callable:
-        return tf.function(lambda x, seed: self.encode(x).sample(seed=seed), reduce_retracing=True)
+        def sample(x, seed):
+            return rows.where_finite(x, self.encode(x).sample(seed=seed))
+
+        return tf.function(sample, reduce_retracing=True)
 
     def _traced(self, function: Callable) -> Callable:
         x = tf.TensorSpec((None, *self.input_shape), tf.float32)
@@ -151,6 +177,21 @@ class JointModel(JointDistributions):
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
     # Saving.
+
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Keras's `save` to a .keras file; its older format, .h5, cannot hold such a model.
+
+        Args:
+            filepath: ends in .keras.
+            *args: of `keras.Model.save`.
+            **kwargs: of `keras.Model.save`.
+
+        Raises:
+            ValueError: for a name that ends in .h5 or .hdf5.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(f"save: expected a name that ends in .keras, received {filepath}")
+        super().save(filepath, *args, **kwargs)
 
     def export(
         self,

@@ -105,16 +105,19 @@ def check_shapes(
     }
     for name, (given, expected) in slots.items():
         network = getattr(networks, name)
+        if not isinstance(network, keras.Model):
+            raise ValueError(f"{name}: expected a keras.Model, received {network!r}")
         try:
-            received = network(keras.Input(given[1:])).shape
+            outputs = network(keras.Input(given[1:]))
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"{name}: it does not accept inputs of shape {given}: {error}"
             ) from error
-        if tuple(received) != expected:
+        received = keras.tree.map_structure(lambda output: tuple(output.shape), outputs)
+        if received != expected:
             raise ValueError(
-                f"{name}: expected outputs of shape {expected} for inputs of shape {given}, "
-                f"received {tuple(received)}"
+                f"{name}: expected one output of shape {expected} for inputs of shape {given}, "
+                f"received {received}"
             )
 
 
@@ -126,8 +129,23 @@ def copy(network: keras.Model) -> keras.Model:
 
     Returns:
         The copy.
+
+    Raises:
+        ValueError: If Keras cannot make one, as of a `Lambda` layer or one that is not registered.
     """
-    return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
+    try:
+        return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{network.name}: layers of your own must be classes registered with Keras, not "
+            f"Lambda; a copy, such as a teacher is, failed: {cause(error)}"
+        ) from error
+
+
+def cause(error: Exception) -> str:
+    """Return the cause in an error of Keras's, which quotes whole configurations before it."""
+    found = str(error).rpartition("Exception encountered: ")[2].strip()
+    return found.partition("\n")[0].partition(". ")[0]
 
 
 def in_float32(network: keras.Model) -> keras.Model:

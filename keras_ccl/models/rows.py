@@ -1,4 +1,4 @@
-"""The rows of one training step, and the rows that a model generates."""
+"""The rows of one training step, those that a model generates, and those that have no answer."""
 
 from typing import NamedTuple
 
@@ -87,3 +87,22 @@ def generated_labels(
     if kind == "hard":
         return tf.one_hot(tf.argmax(logits_of_z, axis=1), logits_of_z.shape[1])
     return tf.nn.softmax((logits_of_x if kind == "reencoded" else logits_of_z) / temperature)
+
+
+def where_finite(x: tf.Tensor, answers: tf.Tensor) -> tf.Tensor:
+    """The answers, but NaN for every row of x that holds a NaN or an infinite value.
+
+    Args:
+        x: `[B, ...]`, floats or bytes.
+        answers: `[B, ...]`.
+
+    Returns:
+        As `answers`.
+    """
+    x = tf.convert_to_tensor(x)
+    if not x.dtype.is_floating:
+        return answers
+    small = tf.abs(x) <= x.dtype.max  # false for NaN; of operations that every export format has
+    finite = tf.reduce_all(small, axis=list(range(1, len(x.shape))))
+    finite = tf.reshape(finite, [-1, *[1] * (len(answers.shape) - 1)])
+    return tf.where(finite, answers, tf.constant(float("nan"), answers.dtype))
