@@ -69,7 +69,7 @@ def fitted(cls: type[ccl.JointVAE], units: int) -> tuple[ccl.JointVAE, tf.data.D
     rows, _ = split.training(BATCH, seed=model.next_seed())
 
     def run(steps: int) -> None:
-        model.fit(rows, steps_per_epoch=steps, epochs=1, verbose=0)
+        model.keras_fit(rows, steps_per_epoch=steps, epochs=1, verbose=0)
 
     return model, rows, run
 

@@ -98,7 +98,7 @@ def test_training_raises_the_bound():
 def test_the_teacher_does_not_move_in_a_step_and_the_student_does():
     taught = teach()
     teacher, student = weights_of(taught.teacher), weights_of(taught.encoder)
-    taught.fit(X, Y, verbose=0)
+    taught.train_on_batch(X, Y)
     assert same_weights(teacher, weights_of(taught.teacher))
     assert not same_weights(student, weights_of(taught.encoder))
 
@@ -221,14 +221,6 @@ def test_evaluate_measures_the_accuracy_of_predict_and_the_negative_elbo():
     assert measured["accuracy"] == pytest.approx(right)
     elbos = np.concatenate([model.elbo(X[i : i + 7]) for i in range(0, 30, 7)])
     assert measured["negative_elbo"] == pytest.approx(-elbos.mean(), rel=1e-4)
-
-
-def test_train_on_batch_works_and_sample_weights_are_refused():
-    model = tiny()
-    model.compile("adam")
-    assert np.isfinite(model.train_on_batch(X, Y, return_dict=True)["loss"])
-    with pytest.raises(ValueError, match="sample_weight"):
-        model.fit(X, Y, sample_weight=np.ones(len(X)), verbose=0)
 
 
 def test_mixed_precision_keeps_the_bound_in_float32():

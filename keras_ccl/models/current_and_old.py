@@ -25,16 +25,22 @@ def validation_rows(model: JointVAE, split: Split, batch_size: int) -> tf.data.D
         batch_size: rows per batch.
 
     Returns:
-        A dataset of (x, y, weight).
+        A dataset of (x, y, weight); the weights average 1 where the held-out rows weigh the same.
     """
-    held_out = split.batches(batch_size).map(lambda x, y: (x, y, tf.ones_like(y, tf.float32)))
-    old = model.method.old_rows(model, min(split.rows, MEASURED_ROWS))
+    seen, rows = int(model.tasks_seen.numpy()), split.rows
+    old = model.method.old_rows(model, min(rows, MEASURED_ROWS))
+    added = 0 if old is None else len(old[1])
+    each = (rows + added) / (rows * (1 + seen)) if added else 1.0
+
+    def weighed(x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return x, y, each * (weight[0] if weight else tf.ones_like(y, tf.float32))
+
+    held_out = split.batches(batch_size).map(weighed)
     if old is None:
         return held_out
-    x, y = old
-    weight = np.full(len(y), int(model.tasks_seen.numpy()) * split.rows / len(y), np.float32)
-    rows = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(batch_size)
-    return held_out.concatenate(rows)
+    weight = np.full(added, each * seen * rows / added, np.float32)
+    rows_ = tf.data.Dataset.from_tensor_slices((*old, weight)).batch(batch_size)
+    return held_out.concatenate(rows_)
 
 
 def posterior_samples(

@@ -13,16 +13,16 @@ from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
 from keras_ccl.models.current_and_old import posterior_samples, validation_rows
 from keras_ccl.models.joint_distributions import Inference
-from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
+from keras_ccl.models.joint_model import MEASURING_SEED
+from keras_ccl.models.keras_training import KerasTraining
+from keras_ccl.models.layer_losses import adds_losses, sum_of_losses
 from keras_ccl.models.method import Method
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.training import replicas
-from keras_ccl.training.fit_tasks import fit_tasks
-from keras_ccl.training.optimizer import build_optimizer
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
-class JointVAE(JointModel):
+class JointVAE(KerasTraining):
     """A VAE with a classifier on its latent variable: maximises the joint bound, eq. 4.
 
     Trained task after task, on current rows alone, it is the paper's baseline **vae-cl**. A method
@@ -42,7 +42,7 @@ class JointVAE(JointModel):
         task_classes: `[K]`, 1 for the classes of the current task met so far.
     """
 
-    option_names = (*JointModel.option_names, "classification_weight", "classification_at_mean")
+    option_names = (*KerasTraining.option_names, "classification_weight", "classification_at_mean")
 
     def __init__(
         self,
@@ -71,10 +71,13 @@ class JointVAE(JointModel):
         method.attach(self)
         method.built = True
         self._method_is_active = False
-        names = ("loss", *self.term_weights(), "accuracy", "negative_elbo")
+        self._is_regularized = adds_losses(self.encoder, self.input_shape) or any(
+            adds_losses(network, (self.latent_dim,)) for network in (self.decoder, self.classifier)
+        )
+        self.measured_always = ("loss", *self.bound_weights())
+        self.measured_in_test = ("negative_elbo",)
+        names = (*self.measured_always, *self.measured_in_test, *method.term_weights())
         self.step_metrics = StepMetrics(names)
-
-    fit_tasks = fit_tasks
 
     def __getattr__(self, name: str) -> Any:
         """The options of the method and what it shows, such as `model.teacher`."""
@@ -92,8 +95,21 @@ class JointVAE(JointModel):
 
     def term_weights(self) -> dict[str, float]:
         """The weight of each term in the loss, by the term's name."""
+        return {**self.bound_weights(), **self.method.term_weights()}
+
+    def bound_weights(self) -> dict[str, float]:
+        """Those of the joint bound, and of regularisers where the networks have any."""
         bound = {"reconstruction": 1.0, "kl": 1.0, "classification": self.classification_weight}
-        return {**bound, **self.method.term_weights()}
+        return {**bound, "regularization": 1.0} if self._is_regularized else bound
+
+    def regularization(self) -> dict[str, tf.Tensor]:
+        """What the layers add to the loss, a scalar, by its name; nothing where none does.
+
+        To be called next after `infer`: a network that is called anew forgets what it added.
+        """
+        if not self._is_regularized:
+            return {}
+        return {"regularization": sum_of_losses(self.encoder, self.decoder, self.classifier)}
 
     def training_rows(self, x: tf.Tensor, y: tf.Tensor) -> step_rows.Rows:
         """The rows of one step for a batch x `[B, ...]`, y `[B, K]` of the current task."""
@@ -129,40 +145,43 @@ class JointVAE(JointModel):
         return {name: means.get(name, tf.constant(0.0)) for name in self.term_weights()}
 
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
-        """One step on a batch (x, y): our own, because it learns from rows no dataset holds."""
+        """One step on a batch (x, y) or (x, y, weight): it learns from rows no dataset holds."""
         x, y, weight = self._unpacked(data)
-        if weight is not None:
-            raise ValueError("sample_weight: rows weigh as the replay says; received weights")
         self._note_classes(y)
-        rows = self.training_rows(x, y)
+        rows = step_rows.weighed(self.training_rows(x, y), weight)
         seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
         loss_scale = self.optimizer.scale_loss(tf.constant(1.0))
         with tf.GradientTape() as tape:
             found = self.infer(rows.x, seed, training=True)
-            means = self.mean_terms(rows, found)
+            regularization = self.regularization()
+            means = {**self.mean_terms(rows, found), **regularization}
             loss = objectives.total(means, self.term_weights())
             scaled = self.optimizer.scale_loss(share * loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
         self.optimizer.apply(gradients, variables)
         self.method.after_step(self, gradients, loss_scale)
-        logits = found.p_y.logits_parameter()[: rows.current]
-        current = rows.y[: rows.current]
-        logs = self.step_metrics.update({"loss": loss, **means}, current, logits)
+        parts = rows.y, found.p_y.logits_parameter(), weight
+        current = (part if part is None else part[: rows.current] for part in parts)
+        logs = self.measure({"loss": loss, **means}, *current)
         return replicas.reducible_logs(logs)
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """The joint bound, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
         x, y, weight = self._unpacked(data)
         found = self.infer(x, MEASURING_SEED)
+        regularization = self.regularization()
         terms = self.joint_terms(step_rows.current_only(x, y), found)
         values = {
-            "loss": objectives.total(terms, self.term_weights()),
+            "loss": objectives.total(terms, self.bound_weights()),
             **terms,
             "negative_elbo": terms["reconstruction"] + self.p_z.kl(found.q, found.z),
         }
+        if weight is not None:
+            values = {name: weight * value for name, value in values.items()}
+        values["loss"] += sum(regularization.values())
         logits = self.classify(found.q.mean()).logits_parameter()
-        logs = self.step_metrics.update(values, y, logits, weight)
+        logs = self.measure({**values, **regularization}, y, logits, weight)
         return replicas.reducible_logs(logs)
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -171,14 +190,6 @@ class JointVAE(JointModel):
         force = force or active != self._method_is_active
         self._method_is_active = active
         return super().make_train_function(force)
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return list(self.step_metrics.means.values())
-
-    def get_metrics_result(self) -> dict[str, float]:
-        """The running means, over all replicas, of what the last epoch or evaluation measured."""
-        return self.step_metrics.measured()
 
     # From task to task.
 
@@ -211,20 +222,12 @@ class JointVAE(JointModel):
     def _unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """x, y one-hot `[B, K]`, and the weights of rows or None."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        weight = weight if weight is None else tf.cast(weight, tf.float32)
         return as_floats(x, self.observation.unit_range), self.one_hot(y), weight
 
     def _note_classes(self, y: tf.Tensor) -> None:
         met = replicas.over_replicas(tf.reduce_sum(y, 0))
         self.task_classes.assign(tf.maximum(self.task_classes, tf.sign(met)))
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Build the optimizer, the only part that is not built yet.
-
-        To find out, Keras would reduce a batch over the replicas, which fails with several workers
-        and where a short batch leaves a replica without rows.
-        """
-        if self.optimizer is not None:
-            build_optimizer(self)
 
     # Saving.
 

@@ -55,6 +55,19 @@ def current_only(x: tf.Tensor, y: tf.Tensor) -> Rows:
     return Rows(x, y, tf.fill([rows], 1.0 / tf.cast(rows, tf.float32)), rows)
 
 
+def weighed(rows: Rows, weight: tf.Tensor | None) -> Rows:
+    """Rows of which the current ones weigh by `sample_weight`, as in Keras; generated ones do not.
+
+    Args:
+        rows: of the step.
+        weight: `[B]`, of the batch that they were made of, of which the first stay; or None.
+    """
+    if weight is None:
+        return rows
+    share = tf.concat([weight[: rows.current], tf.ones_like(rows.weight[rows.current :])], 0)
+    return rows._replace(weight=rows.weight * share)
+
+
 def generated_inputs(p_x: tfd.Distribution, kind: str, seed: tf.Tensor) -> tf.Tensor:
     """x~ of rows that a model generates or reconstructs.
 

@@ -8,34 +8,24 @@ class StepMetrics:
     """A running mean for each name, over rows, whatever the sizes of the batches.
 
     Args:
-        names: of what is measured; `accuracy` among them.
+        names: of what is measured.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
 
-    def update(
-        self,
-        values: dict[str, tf.Tensor],
-        y: tf.Tensor,
-        logits: tf.Tensor,
-        weight: tf.Tensor | None = None,
-    ) -> dict[str, tf.Tensor]:
-        """Add the figures of one batch, the accuracy among them.
+    def update(self, values: dict[str, tf.Tensor], rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Add the figures of one batch.
 
         Args:
             values: by name: values of rows, `[B]`, or means over the batch, scalars.
-            y: `[B, K]`, one-hot.
-            logits: `[B, K]`, of p(y|z).
-            weight: `[B]`, of the rows, or None.
+            rows: B.
 
         Returns:
             The running means of these names, scalars.
         """
-        right = tf.equal(tf.argmax(y, 1), tf.argmax(logits, 1))
-        values = {**values, "accuracy": tf.cast(right, tf.float32)}
         for name, value in values.items():
-            self.means[name].update_state(value, weight if value.shape.rank else tf.shape(y)[0])
+            self.means[name].update_state(value, None if value.shape.rank else rows)
         return {name: self.means[name].result() for name in values}
 
     def measured(self) -> dict[str, float]:

@@ -28,4 +28,4 @@ def _measure(model: ContinualModel, task: CheckedTask) -> dict[str, float]:
     split = task.test_split()
     if split is None:
         return {"accuracy": math.nan, "negative_elbo": math.nan}
-    return model.evaluate(split.batches(MEASURING_BATCH), verbose=0, return_dict=True)
+    return model.evaluate(split, batch_size=MEASURING_BATCH, verbose=0, return_dict=True)

@@ -14,8 +14,8 @@ from keras_ccl.data.validation import DataSpec
 class ContinualModel(Protocol):
     """A Keras model that learns one task after the other.
 
-    `compile`, `fit` and `evaluate` are Keras's own; what `evaluate` returns holds `accuracy` and
-    `negative_elbo` (nats).
+    `compile` and `keras_fit`, which begins and ends no task, are Keras's own, and so is `evaluate`,
+    which takes splits too; what it returns holds `accuracy` and `negative_elbo` (nats).
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight, counted by `end_task`.
@@ -34,7 +34,7 @@ class ContinualModel(Protocol):
 
     distribute_strategy: Any
     compile: Callable[..., None]
-    fit: Callable[..., Any]
+    keras_fit: Callable[..., Any]
     evaluate: Callable[..., Any]
 
     @property

@@ -121,7 +121,7 @@ class Run:
                 first_epoch=first_epoch,
             )
             held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
-            model.fit(
+            model.keras_fit(
                 rows,
                 initial_epoch=first_epoch,
                 epochs=plan.epochs[index],

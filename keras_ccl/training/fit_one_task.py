@@ -1,0 +1,150 @@
+"""fit_one_task: Keras's `fit`, whose rows are one task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_ccl.data.keras_rows import BATCH, check_class_weight, together, weigh_classes
+from keras_ccl.data.ready_tasks import ReadyTask
+from keras_ccl.data.splits import Split, as_split
+from keras_ccl.data.validation import check_choice, check_positive, check_share
+from keras_ccl.training import replicas
+from keras_ccl.training.loss_guard import LossGuard
+from keras_ccl.training.protocol import ContinualModel
+
+
+def fit_one_task(
+    model: ContinualModel,
+    x: Any = None,
+    y: Any = None,
+    batch_size: int | None = None,
+    epochs: int = 1,
+    verbose: Any = "auto",
+    callbacks: Any = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    shuffle: bool = True,
+    class_weight: Mapping[int, float] | None = None,
+    sample_weight: Any = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: Any = 1,
+) -> keras.callbacks.History:
+    """Keras's `fit`: the rows are one task, which is counted when it is learnt.
+
+    Fitting twice is learning two tasks; a task is learnt for longer by more epochs. As in Keras,
+    and other than in `fit_tasks`, the optimizer keeps its state and its learning rate from one
+    `fit` to the next, and the `val_` figures are over the validation rows alone.
+
+    Args:
+        model: the student, compiled.
+        x: inputs `[N, *input_shape]`, or rows with labels in any form that `fit_tasks` takes.
+        y: the labels of inputs: integers `[N]` or `[N, 1]`, or one-hot `[N, K]`.
+        batch_size: as in Keras, like all that follow but for what is said.
+        epochs: of the task.
+        verbose: Keras's own display.
+        callbacks: of Keras.
+        validation_split: share of arrays, the last rows.
+        validation_data: rows with labels in any form.
+        shuffle: arrays each epoch; other forms keep their order.
+        class_weight: multiplied with the sample weights where there are both.
+        sample_weight: `[N]`: rows weigh so in the bound.
+        initial_epoch: as in Keras.
+        steps_per_epoch: as in Keras.
+        validation_steps: as in Keras.
+        validation_batch_size: as in Keras.
+        validation_freq: as in Keras.
+
+    Returns:
+        Keras's `History`.
+
+    Raises:
+        TypeError, ValueError: for rows or options that do not fit, before any weight changes.
+        FloatingPointError, RuntimeError: as in `fit_tasks`.
+    """
+    if not model.compiled:
+        raise ValueError("fit: expected a compiled model; call compile(optimizer) first")
+    size = BATCH if batch_size is None else batch_size
+    check_positive("batch_size", size, integer=True)
+    check_positive("epochs", epochs, integer=True)
+    check_share("validation_split", validation_split)
+    check_choice("shuffle", shuffle, (True, False))
+    by_class = check_class_weight(class_weight, model.data_spec.num_classes)
+    replicas.check(model)
+    task = _as_task(
+        model,
+        together(x, y, sample_weight),
+        validation_data,
+        validation_split,
+        batch_size=size,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+    )
+    model.begin_task(task)
+    guard, strategy = LossGuard(task.number), model.distribute_strategy
+    with replicas.lost_worker_named(strategy, lambda: task.number), guard.watching(model):
+        rows, steps = _epochs(model, task, size, shuffle, steps_per_epoch, initial_epoch)
+        held_out = task.validation and task.validation.batches(validation_batch_size or size)
+        history = model.keras_fit(
+            weigh_classes(rows, by_class),
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=[*keras.tree.flatten(callbacks or []), guard],
+            validation_data=held_out,
+            shuffle=False,  # the rows come shuffled
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps,
+            validation_steps=validation_steps,
+            validation_freq=validation_freq,
+        )
+    model.end_task(task)
+    return history
+
+
+def _as_task(
+    model: ContinualModel,
+    rows: Any,
+    validation_rows: Any,
+    validation_split: float,
+    *,
+    batch_size: int,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+) -> ReadyTask:
+    """The rows of a call of `fit`, checked, as the next task."""
+    number, spec = int(model.tasks_seen.numpy()) + 1, model.data_spec
+    where = f"task {number}, train"
+    train = as_split(rows, spec, where, batch_size=batch_size, steps=steps_per_epoch)
+    held_out: Split | None = None
+    if validation_rows is not None:
+        where = f"task {number}, validation"
+        held_out = as_split(
+            validation_rows, spec, where, batch_size=batch_size, steps=validation_steps
+        )
+    elif validation_split:
+        train, held_out = train.hold_out(validation_split)
+    return ReadyTask(number, f"task {number}", train, held_out)
+
+
+def _epochs(
+    model: ContinualModel,
+    task: ReadyTask,
+    batch_size: int,
+    shuffle: bool,
+    steps_per_epoch: int | None,
+    first_epoch: int,
+) -> tuple[tf.data.Dataset, int | None]:
+    """The batches of the task, and the steps of an epoch, None where they end with it."""
+    if shuffle:
+        return task.train.training(
+            batch_size,
+            seed=model.next_seed(),
+            steps_per_epoch=steps_per_epoch,
+            first_epoch=first_epoch,
+        )
+    rows = task.train.batches(batch_size)
+    return (rows, None) if steps_per_epoch is None else (rows.repeat(), steps_per_epoch)
