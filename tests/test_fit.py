@@ -142,3 +142,56 @@ def test_a_loss_that_is_not_finite_ends_fit_with_the_model_of_the_epoch_before()
     with pytest.raises(FloatingPointError, match="task 1, epoch 1, step 2: the loss is nan"):
         model.fit(X, Y, batch_size=20, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
     assert same_weights(before, weights_of(model.encoder)) and int(model.tasks_seen) == 0
+
+
+WEIGHT = np.linspace(0, 2, 40).astype("float32")
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+def test_rows_weigh_in_the_bound_as_in_keras(seen):
+    """The sum over rows of weight times term, over the number of rows; generated rows weigh 1."""
+    model = tiny(classification_at_mean=0.0, novelty_at_reconstruction=0.0)
+    model.compile(keras.optimizers.SGD(0.0))
+    model.tasks_seen.assign(seen)
+    logs = model.train_on_batch(X, Y, sample_weight=WEIGHT, return_dict=True)
+    model.make_train_function()
+    model.noise.assign_add([0, -1 - seen])  # the noise of that step
+    batch = model.training_rows(tf.constant(X), tf.one_hot(Y, 3))
+    found = model.infer(batch.x, model.next_seed())
+    share = np.concatenate([WEIGHT / 40, np.ones(40 * seen) / 40]) / (1 + seen)
+    for name, term in model.joint_terms(batch, found).items():
+        assert logs[name] == pytest.approx(np.sum(share * term), rel=1e-4), name
+    right = model.classify(found.z).logits_parameter().numpy()[:40].argmax(1) == Y
+    assert logs["accuracy"] == pytest.approx(np.average(right, weights=WEIGHT))
+
+
+def test_evaluate_weighs_rows_as_in_keras():
+    model = compiled()
+    each = [model.evaluate(X[i:j], Y[i:j], verbose=0) for i, j in ((0, 20), (20, 40))]
+    weight = np.repeat([0.5, 3.0], 20)
+    found = model.evaluate(X, Y, batch_size=20, sample_weight=weight, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx((0.5 * each[0][0] + 3 * each[1][0]) / 2)
+    place = model.metrics_names.index("accuracy")
+    expected = (0.5 * each[0][place] + 3 * each[1][place]) / 3.5
+    assert found["accuracy"] == pytest.approx(expected)
+    assert model.test_on_batch(X, Y, weight, return_dict=True)["accuracy"] == found["accuracy"]
+
+
+@pytest.mark.parametrize("word", ["fit", "fit_tasks", "train_on_batch"])
+def test_class_weights_are_sample_weights_by_class(word):
+    """With integers and one-hot rows; a class that is not named weighs 1."""
+    by_class, each = {0: 2.0, 2: 0.5}, np.array([2.0, 1.0, 0.5])[Y]
+    one, other = compiled(ccl.JointVAE), compiled(ccl.JointVAE)
+    if word == "fit":
+        one.fit(X, ONE_HOT, class_weight=by_class, verbose=0)
+        other.fit(X, Y, sample_weight=each, verbose=0)
+    elif word == "fit_tasks":
+        one.fit_tasks([(X, Y)], class_weight=by_class, epochs=1, verbose=0)
+        other.fit_tasks([(X, Y, each)], epochs=1, verbose=0)
+    else:
+        one.train_on_batch(X, ONE_HOT, class_weight=by_class)
+        other.train_on_batch(X, Y, each)
+    assert same_weights(weights_of(one), weights_of(other))
+    plain = compiled(ccl.JointVAE)
+    plain.fit(X, Y, verbose=0)
+    assert not same_weights(weights_of(plain.encoder), weights_of(one.encoder))

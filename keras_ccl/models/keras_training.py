@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_ccl.data.keras_rows import BATCH, together
+from keras_ccl.data.keras_rows import BATCH, check_class_weight, together
 from keras_ccl.data.splits import as_split
-from keras_ccl.data.validation import check_rows
+from keras_ccl.data.validation import check_rows, check_weight
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.models.user_metrics import as_metrics, one_row
@@ -195,6 +195,9 @@ class KerasTraining(JointModel):
         A list holds what `metrics_names` tells, a dict the terms of a method too.
         """
         x, y = check_rows(x, y, self.data_spec, "train_on_batch")
+        if sample_weight is not None:
+            sample_weight = check_weight(sample_weight, len(x), "train_on_batch")
+        check_class_weight(class_weight, self.num_classes)
         logs = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
         return logs if return_dict else self._as_list(logs)
 
@@ -203,6 +206,8 @@ class KerasTraining(JointModel):
     ) -> Any:
         """Keras's `test_on_batch`, of rows that `evaluate` takes."""
         x, y = check_rows(x, y, self.data_spec, "test_on_batch")
+        if sample_weight is not None:
+            sample_weight = check_weight(sample_weight, len(x), "test_on_batch")
         logs = super().test_on_batch(x, y, sample_weight, return_dict=True)
         return logs if return_dict else self._as_list(logs)
 

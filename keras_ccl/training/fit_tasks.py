@@ -1,6 +1,6 @@
 """fit_tasks: learn one task after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_ccl.results.history import TaskHistory
@@ -17,6 +17,7 @@ def fit_tasks(
     epochs: int | Sequence[int] = 8,
     batch_size: int = 256,
     validation_split: float = 0.0,
+    class_weight: Mapping[int, float] | None = None,
     steps_per_epoch: int | None = None,
     callbacks: Any = (),
     optimizer_state: str = "reset",
@@ -41,6 +42,8 @@ def fit_tasks(
         batch_size: rows of the current task per step; a batched dataset keeps its own.
         validation_split: share of a task's arrays (the last rows) held out for callbacks, where
             the task has no validation rows of its own.
+        class_weight: as in Keras: how much rows of a class weigh in the bound, 1 where a class is
+            not named; times their own `sample_weight`. Generated rows do not weigh by it.
         steps_per_epoch: as in `fit`; an infinite dataset needs it.
         callbacks: Keras callbacks. Those that decide, such as `EarlyStopping`, begin each task
             anew; those that record, such as `CSVLogger` and `TensorBoard`, see the stream as one
@@ -78,6 +81,7 @@ def fit_tasks(
         epochs=epochs,
         batch_size=batch_size,
         validation_split=validation_split,
+        class_weight=class_weight,
         steps_per_epoch=steps_per_epoch,
         optimizer_state=optimizer_state,
         learning_rate_decay=learning_rate_decay,

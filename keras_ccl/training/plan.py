@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras_ccl.data.keras_rows import check_class_weight
 from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks
 from keras_ccl.data.streams import as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
@@ -19,6 +20,7 @@ class Plan:
     """Tasks and settings that fit the model. The attributes are the arguments of `fit_tasks`.
 
     Attributes:
+        class_weight: one number per class, or None.
         first_number: the number of the first task, counted over the life of the model.
     """
 
@@ -28,6 +30,7 @@ class Plan:
     batch_size: int
     steps_per_epoch: int | None
     validation_split: float
+    class_weight: list[float] | None
     optimizer_state: str
     learning_rate_decay: str | None
     keep_last: int
@@ -41,6 +44,7 @@ class Plan:
         tasks: Any,
         *,
         epochs: int | Sequence[int],
+        class_weight: Mapping[int, float] | None,
         **settings: Any,
     ) -> Plan:
         """Refuse what does not fit: every refusal of `fit_tasks` that needs no file is here.
@@ -49,6 +53,7 @@ class Plan:
             model: the student.
             tasks: as in `fit_tasks`.
             epochs: as in `fit_tasks`.
+            class_weight: as in `fit_tasks`.
             **settings: the other settings of `fit_tasks`.
 
         Raises:
@@ -57,11 +62,12 @@ class Plan:
         stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
         each = _epochs_by_task(epochs, len(stream))
         _check_settings(**settings)
+        by_class = check_class_weight(class_weight, model.data_spec.num_classes)
         names = ("batch_size", "steps_per_epoch", "validation_split")
         reading = {name: settings[name] for name in names}
         found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
         replicas.check(model)
-        return cls(tasks=found, first_number=first, epochs=each, **settings)
+        return cls(tasks=found, first_number=first, epochs=each, class_weight=by_class, **settings)
 
     @property
     def names(self) -> list[str]:
@@ -74,6 +80,7 @@ class Plan:
             "batch_size": self.batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "validation_split": self.validation_split,
+            "class_weight": self.class_weight,
             "optimizer_state": self.optimizer_state,
             "learning_rate_decay": self.learning_rate_decay,
             "epochs": self.epochs,

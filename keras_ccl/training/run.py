@@ -10,6 +10,7 @@ import keras
 
 from keras_ccl.checkpointing.checkpoints import open_checkpoints
 from keras_ccl.checkpointing.saving_callback import EpochLogs
+from keras_ccl.data.keras_rows import weigh_classes
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training import optimizer, replicas
@@ -122,7 +123,7 @@ class Run:
             )
             held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
             model.keras_fit(
-                rows,
+                weigh_classes(rows, plan.class_weight),
                 initial_epoch=first_epoch,
                 epochs=plan.epochs[index],
                 steps_per_epoch=steps,
