@@ -3,13 +3,15 @@
     python classify.py classifier.onnx IMAGE...          # PNG or other images, .npy, or folders
 
 A .npy file holds one input of the model's shape, or [N, *shape]. The familiarity is a bound on
-log p(x), nats: low for an input unlike anything learnt.
+log p(x), nats: low for an input unlike anything learnt. An input that cannot be read is one line on
+stderr; the others are answered, and the exit code is 2.
 """
 
 import argparse
+import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,14 @@ import onnxruntime
 from PIL import Image
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+"""What Pillow may take a file for, whatever its name: no format that starts another program."""
+WHITE = {"1": 1, "L": 255, "I;16": 65535, "I;16L": 65535, "I;16B": 65535}
+"""The value of white in each mode of grey images."""
+COLOUR = ("RGB", "RGBA", "RGBX", "P", "CMYK", "YCbCr", "LAB", "HSV")
 BATCH = 256
+
+Image.MAX_IMAGE_PIXELS = None  # sizes are compared with the model's before anything is decoded
 
 
 class InputError(Exception):
@@ -36,18 +45,18 @@ def load_classifier(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str,
         Its metadata.
 
     Raises:
-        InputError: If it is not an ONNX file, or not one that keras_ccl exported.
+        InputError: If keras_ccl did not export it, or not as a model.json beside it says.
     """
+    content = _read_verified(path)
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     except Exception as error:  # the errors of ONNX Runtime have no common base class
         raise InputError(f"{path}: not a readable ONNX file: {_first_line(error)}") from error
     try:
         texts = session.get_modelmeta().custom_metadata_map
         about = {key: json.loads(text) for key, text in texts.items()}
-        ours = about["part"] == "classifier" and len(about["input_shape"]) > 0
-        ours = ours and len(about["class_names"]) > 0 and "input_range" in about
-    except (KeyError, TypeError, ValueError):
+        ours = _is_classifier(about) and session.get_inputs()[0].shape[1:] == about["input_shape"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         ours = False
     if not ours:
         raise InputError(f"{path}: expected a classifier exported by keras_ccl")
@@ -58,30 +67,37 @@ def load_classifier(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str,
     return session, about
 
 
-def files_in(paths: Iterable[Path]) -> list[Path]:
-    """List the files to classify.
+def _read_verified(path: Path) -> bytes:
+    """Read an artefact, and compare it with its SHA-256 where a model.json beside it has one."""
+    try:
+        content = path.read_bytes()
+        beside = path.with_name("model.json")
+        about = json.loads(beside.read_bytes()) if beside.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read: {_first_line(error)}") from error
+    artefacts = about.get("artefacts") if isinstance(about, dict) else None
+    record = artefacts.get(path.name) if isinstance(artefacts, dict) else None
+    if isinstance(record, dict) and record.get("sha256") != hashlib.sha256(content).hexdigest():
+        raise InputError(f"{path}: not the file that {beside} describes: its SHA-256 differs")
+    return content
 
-    Args:
-        paths: Files, and folders whose images and .npy files are taken in the order of their names.
 
-    Returns:
-        The files.
+def _is_classifier(about: dict[str, Any]) -> bool:
+    """Whether metadata are those of a classifier of ours."""
+    shape, names = about["input_shape"], about["class_names"]
+    return (
+        about["part"] == "classifier"
+        and about["input_range"] in (None, [0, 1])
+        and all(isinstance(part, list) and part for part in (shape, names))
+        and all(isinstance(size, int) for size in shape)
+        and all(isinstance(name, str) for name in names)
+    )
 
-    Raises:
-        InputError: If a path does not exist, or a folder holds no inputs.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in {*IMAGES, ".npy"})
-            if not inside:
-                raise InputError(f"{path}: expected images or .npy files in it, found none")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise InputError(f"{path}: no such file or folder")
-    return found
+
+def files_in(path: Path) -> list[Path]:
+    """List the images and .npy files of a folder by name; for a file, or where none are, itself."""
+    inside = path.iterdir() if path.is_dir() else ()
+    return sorted(p for p in inside if p.suffix.lower() in {*IMAGES, ".npy"}) or [path]
 
 
 def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
@@ -95,9 +111,12 @@ def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
         The inputs, float32 `[N, *input_shape]`.
 
     Raises:
-        InputError: If they do not fit the classifier; the error says what was expected and what
-            was received.
+        InputError: If they do not fit the classifier; the error says what was expected.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: expected images or .npy files in it, found none")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder")
     shape = tuple(about["input_shape"])
     x = _read_npy(path, shape) if path.suffix.lower() == ".npy" else _read_image(path, shape)
     if not np.isfinite(x).all():
@@ -112,9 +131,9 @@ def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
 
 
 def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    try:  # mapped, a header cannot ask for more than the file holds
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header raises many types
         raise InputError(f"{path}: not a readable .npy file: {_first_line(error)}") from error
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
         raise InputError(f"{path}: expected an array of numbers")
@@ -128,22 +147,24 @@ def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"{path}: the model expects inputs of shape {shape}, not images: use .npy")
+    height, width, channels = shape
     try:
-        with Image.open(path) as image:
-            image.load()
-            bands, size = image.getbands(), image.size
-            pixels = np.asarray(image.convert("L" if shape[2] == 1 else "RGB"), np.float32)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with Image.open(path, formats=FORMATS) as image:  # reads the header alone
+            mode, size = image.mode, image.size
+            if mode == "I" and image.format == "PNG":  # 16 bits, in Pillow before version 11
+                mode = "I;16"
+            kind = "grey" if mode in WHITE else "colour" if mode in COLOUR else "different"
+            expected = "grey" if channels == 1 else "colour"
+            if size == (width, height) and kind == expected:
+                pixels = np.asarray(image if kind == "grey" else image.convert("RGB"))
+    except Exception as error:  # a damaged image raises many types
         raise InputError(f"{path}: not a readable image: {_first_line(error)}") from error
-    if size != (shape[1], shape[0]):
-        raise InputError(
-            f"{path}: expected {shape[1]} x {shape[0]} pixels, received {size[0]} x {size[1]}"
-        )
-    kind = "grey" if bands in (("L",), ("1",), ("I",), ("I;16",)) else "colour"
-    expected = "grey" if shape[2] == 1 else "colour"
+    if size != (width, height):
+        found = " x ".join(map(str, size))
+        raise InputError(f"{path}: expected {width} x {height} pixels, received {found}")
     if kind != expected:
-        raise InputError(f"{path}: expected a {expected} image, received a {kind} one {bands}")
-    return pixels.reshape(1, *shape) / np.float32(255)
+        raise InputError(f"{path}: expected a {expected} image, received a {kind} one ({mode})")
+    return pixels.reshape(1, *shape).astype(np.float32) / np.float32(WHITE.get(mode, 255))
 
 
 def classify(
@@ -174,29 +195,51 @@ def classify(
     ]
 
 
+def answer(
+    paths: Sequence[Path], session: onnxruntime.InferenceSession, about: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Classify the inputs in files and folders.
+
+    Args:
+        paths: The files and folders.
+        session: The session of the classifier.
+        about: Its metadata.
+
+    Returns:
+        The answers of `classify`, each with the name of its `input`; and what is wrong with others.
+    """
+    answers, errors = [], []
+    for file in [file for path in paths for file in files_in(path)]:
+        try:
+            found = classify(session, read_inputs(file, about), about["class_names"])
+        except InputError as error:
+            errors.append(str(error))
+            continue
+        names = [str(file)] if len(found) == 1 else [f"{file}[{i}]" for i in range(len(found))]
+        answers += [{"input": name, **each} for name, each in zip(names, found, strict=True)]
+    return answers, errors
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("classifier", type=Path, help="classifier.onnx")
     parser.add_argument("inputs", type=Path, nargs="+", help="images, .npy files, folders")
     parser.add_argument("--json", action="store_true", help="one JSON list, for machines")
     arguments = parser.parse_args()
-    answers = []
     try:
         session, about = load_classifier(arguments.classifier)
-        for path in files_in(arguments.inputs):
-            found = classify(session, read_inputs(path, about), about["class_names"])
-            names = [str(path)] if len(found) == 1 else [f"{path}[{i}]" for i in range(len(found))]
-            answers += [{"input": name, **each} for name, each in zip(names, found, strict=True)]
     except InputError as error:
         print(f"classify: {error}", file=sys.stderr)
         return 2
+    answers, errors = answer(arguments.inputs, session, about)
+    print(*(f"classify: {error}\n" for error in errors), sep="", end="", file=sys.stderr)
     if arguments.json:
         print(json.dumps(answers, indent=1))
     else:
         for a in answers:
             told = f"{a['label']:<12} {a['probability']:7.2%}  familiarity {a['familiarity']:9.2f}"
             print(f"{a['input']}: {told} nats")
-    return 0
+    return 2 if errors else 0
 
 
 def _first_line(error: Exception) -> str:
