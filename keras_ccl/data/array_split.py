@@ -60,6 +60,11 @@ class ArraySplit:
         """How many rows there are."""
         return len(self.x)
 
+    @property
+    def classes(self) -> set[int]:
+        """The classes among the labels."""
+        return set(np.unique(self.y).tolist())
+
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `most` rows, drawn without replacement: arrays x and y."""
         chosen = np.random.default_rng(seed).permutation(len(self.x))[:most]

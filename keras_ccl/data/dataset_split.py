@@ -29,6 +29,7 @@ class DatasetSplit:
 
     Attributes:
         scaled: whether x is bytes and is divided by 255.
+        classes: those among the labels that `verify` read.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class DatasetSplit:
         self.batched = self._is_batched()
         self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
         self.counted = self.rows = 0
+        self.classes: set[int] = set()
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
                 f"{where}: an infinite dataset needs steps_per_epoch (validation and test data "
@@ -50,7 +52,8 @@ class DatasetSplit:
         brightest = 0
         try:
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
-                check_rows(x, y, self.spec, self.where)
+                _, labels = check_rows(x, y, self.spec, self.where)
+                self.classes |= set(np.unique(labels).tolist())
                 if weight:
                     check_weight(weight[0], len(x), self.where)
                 if self.scaled:

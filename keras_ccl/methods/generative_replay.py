@@ -60,6 +60,7 @@ class GenerativeReplay(Method):
         "information_weight",
     )
     shown = ("teacher",)
+    variant = True  # whether novelty is judged; `begin_task` knows
 
     def __init__(
         self,
@@ -93,6 +94,10 @@ class GenerativeReplay(Method):
         self.teacher = model.frozen_copy("teacher")
         self._novelty_weight = model.classification_weight  # novelty is a part of that term
         self._draw_old = tf.function(functools.partial(self.generate_rows, model))
+
+    def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
+        """Note whether the task lacks a class: where it has every class, nothing is novel."""
+        self.variant = len(task.train.classes) < model.num_classes
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""
@@ -138,6 +143,8 @@ class GenerativeReplay(Method):
             `[current]`, nats, to be added to -log p(y|x); 0 where the task has every class.
         """
         classes, seed = tf.identity(model.task_classes.value), model.next_seed()
+        if not self.variant:
+            return tf.zeros([rows.current])
 
         def novelty(q: tfd.Distribution, p_y: tfd.Distribution) -> tf.Tensor:
             share = model.classification_at_mean
@@ -145,14 +152,11 @@ class GenerativeReplay(Method):
             p_y_at_mean = model.classify(q.mean(), training=True)
             return (1 - share) * sampled + share * objectives.novelty(p_y_at_mean, classes)
 
-        def moved() -> tf.Tensor:
-            of_pixels, of_z = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-            q, p_x, p_y = (part[: rows.current] for part in (found.q, found.p_x, found.p_y))
-            x = tf.stop_gradient(generated_inputs(p_x, self.replay_inputs, of_pixels))
-            again = model.infer(x, of_z, training=True)
-            return self.novelty_at_reconstruction * (novelty(again.q, again.p_y) - novelty(q, p_y))
-
-        return tf.cond(tf.reduce_all(classes > 0), lambda: tf.zeros([rows.current]), moved)
+        of_pixels, of_z = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        q, p_x, p_y = (part[: rows.current] for part in (found.q, found.p_x, found.p_y))
+        x = tf.stop_gradient(generated_inputs(p_x, self.replay_inputs, of_pixels))
+        again = model.infer(x, of_z, training=True)
+        return self.novelty_at_reconstruction * (novelty(again.q, again.p_y) - novelty(q, p_y))
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Let the student become the teacher."""

@@ -71,6 +71,7 @@ class JointVAE(KerasTraining):
         method.attach(self)
         method.built = True
         self._method_is_active = False
+        self._traced_kind: Any = None
         self._is_regularized = adds_losses(self.encoder, self.input_shape) or any(
             adds_losses(network, (self.latent_dim,)) for network in (self.decoder, self.classifier)
         )
@@ -185,10 +186,11 @@ class JointVAE(KerasTraining):
         return replicas.reducible_logs(logs)
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Trace the step again when the method becomes active, and only then."""
+        """Trace the step again when the method becomes active, or its variant another."""
         active = self.method.is_active(int(self.tasks_seen.numpy()))
-        force = force or active != self._method_is_active
-        self._method_is_active = active
+        kind = (active, active and self.method.variant)
+        force = force or kind != self._traced_kind
+        self._method_is_active, self._traced_kind = active, kind
         return super().make_train_function(force)
 
     # From task to task.

@@ -27,10 +27,13 @@ class Method(keras.layers.Layer):
     Attributes:
         option_names: the arguments of the constructor, each an attribute of the same name.
         shown: further attributes that the model shows as its own, such as `model.teacher`.
+        variant: what else, beside `is_active`, the graph of a step depends on. A method that sets
+            another in `begin_task` has the step traced anew.
     """
 
     option_names: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    variant: Any = None
 
     def attach(self, model: JointVAE) -> None:
         """Make weights and teacher. From here on `term_weights` is known."""
