@@ -189,8 +189,8 @@ class JointVAE(KerasTraining):
         """Trace the step again when the method becomes active, or its variant another."""
         active = self.method.is_active(int(self.tasks_seen.numpy()))
         kind = (active, active and self.method.variant)
-        force = force or kind != self._traced_kind
-        self._method_is_active, self._traced_kind = active, kind
+        force, self._traced_kind = force or kind != self._traced_kind, kind
+        self._method_is_active = active
         return super().make_train_function(force)
 
     # From task to task.
@@ -205,11 +205,7 @@ class JointVAE(KerasTraining):
         self.method.begin_task(self, task)
 
     def end_task(self, task: ReadyTask) -> None:
-        """Called after a task is learnt: refits p(z) and counts the task.
-
-        Args:
-            task: its train split is read once more if p(z) is a mixture.
-        """
+        """Called after a task is learnt: refits a mixture p(z) to its train rows, and counts it."""
         if self.prior == "mixture":
             self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
         self.method.end_task(self, task)
