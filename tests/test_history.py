@@ -46,6 +46,19 @@ def test_json_comes_back_as_it_was(history):
     np.testing.assert_array_equal(again.accuracy, history.accuracy)
 
 
+def test_tasks_learnt_before_have_rows_and_columns_that_say_so():
+    history = TaskHistory(method="CCLGM", tasks_before=1)
+    history.append("two", [0.7], [1.0], {})
+    history.append("three", [0.6, 0.5, 0.8], [1.0, 2.0, 3.0], {})
+    np.testing.assert_array_equal(history.accuracy, [[NAN] * 3, [NAN, 0.7, NAN], [0.6, 0.5, 0.8]])
+    np.testing.assert_allclose(history.average_accuracy, [NAN, NAN, 1.9 / 3])
+    assert np.isnan(history.forgetting[1:]).all() and np.isnan(history.backward_transfer)
+    assert TaskHistory.from_json(history.to_json()).to_json() == history.to_json()
+    _, second, third = history.table().splitlines()
+    assert second.split() == ["two", "nan", "0.7000", "nan", "nan", "nan"]
+    assert third.split()[:4] == ["three", "0.6000", "0.5000", "0.8000"]
+
+
 def test_an_interrupted_write_leaves_the_earlier_file(history, tmp_path, monkeypatch):
     path = tmp_path / "history.json"
     before = history.to_json(path)

@@ -21,10 +21,19 @@ def lines(axes):
 
 
 def test_the_curves_are_the_figures_of_the_history():
-    history = history_of([[0.9], [0.7, 0.5]], tasks_before=2)
+    history = history_of([[0.9, 0.6, 0.9], [0.8, 0.4, 0.7, 0.5]], tasks_before=2)
     accuracy, elbo = history.plot().axes
-    assert lines(accuracy) == [([3, 4], [0.9, 0.7]), ([4], [0.5]), ([3, 4], [0.9, 0.6])]
-    np.testing.assert_allclose(lines(elbo)[-1][1], history.average_negative_elbo)
+    *each, average = lines(accuracy)
+    again = [([3, 4], [0.9, 0.8]), ([3, 4], [0.6, 0.4])]
+    assert each == [*again, ([3, 4], [0.9, 0.7]), ([4], [0.5])]
+    assert average == ([3, 4], pytest.approx([0.8, 0.6]))
+    np.testing.assert_allclose(lines(elbo)[-1][1], history.average_negative_elbo[2:])
+
+
+def test_tasks_that_were_not_measured_have_no_curve():
+    accuracy, _ = history_of([[0.9], [0.7, 0.5]], tasks_before=2).plot().axes
+    assert lines(accuracy)[:2] == [([3, 4], [0.9, 0.7]), ([4], [0.5])]
+    assert np.isnan(lines(accuracy)[2][1]).all()
 
 
 def test_samples_are_drawn_row_by_row_in_a_file_that_opens(tmp_path):

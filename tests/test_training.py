@@ -68,7 +68,9 @@ def test_going_on_equals_not_having_stopped():
     rest = parts.fit_tasks(tasks[2:], epochs=2, verbose=0, batch_size=16)
     assert same_weights(weights_of(whole), weights_of(parts))
     assert rest.tasks_before == 2
-    assert rest.accuracy[0, 0] == whole_history.accuracy[2, 2]
+    assert rest.accuracy[2, 2] == whole_history.accuracy[2, 2]
+    assert np.isnan(rest.accuracy[:2]).all() and np.isnan(rest.accuracy[2, :2]).all()
+    assert np.isnan(rest.forgetting[2]) and np.isnan(rest.average_accuracy[2])
 
 
 def test_validation_weighs_generated_rows_by_the_tasks_they_stand_for():
@@ -180,7 +182,7 @@ def test_progress_tells_task_epoch_accuracy_and_time(capsys):
     tiny().fit_tasks([rows(), rows()], epochs=2, verbose=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert lines[2].startswith("task 2/2  task 2  epoch 1/2  accuracy 0.")
+    assert lines[2].startswith("task 2/2  epoch 1/2  accuracy 0.")
     assert lines[-1].endswith("0 s left")
 
 

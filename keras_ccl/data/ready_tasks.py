@@ -1,5 +1,6 @@
 """From a task as a user wrote it to one that is ready: splits checked, validation rows held out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,34 @@ class CheckedTask:
 
     def _where(self, kind: str) -> str:
         return f"task {self.number}, {kind}"
+
+
+def earlier_tasks(tasks: Sequence[Task | None], spec: DataSpec, *, seen: int) -> list[CheckedTask]:
+    """Check the tasks that were learnt before, given again for their test rows.
+
+    Args:
+        tasks: one for each of them, or None where there are no rows; or nothing at all.
+        spec: what the model expects of rows.
+        seen: how many tasks the model has learnt.
+
+    Raises:
+        TypeError, ValueError: naming the task, what was expected and what came.
+    """
+    if len(tasks) not in (0, seen):
+        raise ValueError(
+            f"earlier: expected one task (or None) for each of the {seen} that the model has "
+            f"learnt, received {len(tasks)}"
+        )
+    checked = []
+    for number, task in enumerate(tasks, start=1):
+        if not isinstance(task, Task | None):
+            raise TypeError(
+                f"earlier, task {number}: expected Task(train, test=...) or None; only its test "
+                f"rows are read; received {type(task).__name__}"
+            )
+        test = task and task.test
+        checked.append(CheckedTask(Task(None, test=test), number, spec))
+    return checked
 
 
 def checked_tasks(

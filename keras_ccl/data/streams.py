@@ -1,7 +1,7 @@
 """Streams of tasks, and builders of the usual ones."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -29,7 +29,7 @@ class Task:
         train: The data to learn from.
         validation: Held-out data for callbacks such as early stopping, or None.
         test: Data used only to measure the model, also after later tasks, or None.
-        name: The name of the task in tables and figures.
+        name: The name of the task in tables and figures; None: its number in the life of the model.
     """
 
     train: Any
@@ -62,9 +62,7 @@ class TaskStream(Sequence[Task]):
 
     def __init__(self, tasks: Iterable[Any]) -> None:
         numbered = enumerate(tasks, start=1)
-        self._tasks = tuple(
-            _with_name(_as_task(task, f"task {k}"), f"task {k}") for k, task in numbered
-        )
+        self._tasks = tuple(_as_task(task, f"task {k}") for k, task in numbered)
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -224,11 +222,6 @@ def _as_task(task: Any, where: str) -> Task:
     if is_source(task):
         return Task(train=task)
     raise TypeError(f"{where}: expected a Task, {FORMS}; received {_type_and_length(task)}")
-
-
-def _with_name(task: Task, name: str) -> Task:
-    """Name a task that has no name yet."""
-    return task if task.name is not None else replace(task, name=name)
 
 
 def _is_task(value: Any) -> bool:

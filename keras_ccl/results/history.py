@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_ccl.results import metrics
+from keras_ccl.results.strict_json import as_json_values, null_to_nan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +23,8 @@ class TaskHistory:
         method: The name of the method.
         options: The options it ran with.
         seed: Its seed.
-        tasks_before: The number of tasks that the model had learnt before this stream. They have
-            no rows or columns in the matrices.
+        tasks_before: The number of tasks that the model had learnt before this stream. Their rows
+            in the matrices are NaN, and so are their columns unless they were measured again.
 
     Attributes:
         task_names: The names of the tasks learnt.
@@ -61,34 +62,37 @@ class TaskHistory:
 
         Args:
             task_name: The name of the task.
-            accuracy: The test accuracy on each of the k tasks, in [0, 1]; NaN for a task without
-                test rows.
-            negative_elbo: The mean negative ELBO on each of the k tasks, in nats; NaN likewise.
+            accuracy: The test accuracy on each task learnt so far, in [0, 1], of this stream or
+                of the life of the model; NaN for a task without test rows.
+            negative_elbo: The mean negative ELBO on each of them, in nats; NaN likewise.
             epochs: The Keras history of the task.
 
         Raises:
-            ValueError: If there are not k values; nothing is added then.
+            ValueError: If there are not that many values; nothing is added then.
         """
-        expected = len(self) + 1
+        here, ever = len(self) + 1, self.tasks_before + len(self) + 1
+        expected = f"{here} values" if here == ever else f"{here} or {ever} values"
         for name, row in (("accuracy", accuracy), ("negative_elbo", negative_elbo)):
-            if len(row) != expected:
-                raise ValueError(
-                    f"task {expected}: expected {expected} values of {name}, received {len(row)}"
-                )
+            if len(row) not in (here, ever):
+                raise ValueError(f"task {ever}: expected {expected} of {name}, received {len(row)}")
         self.task_names.append(task_name)
-        self._accuracy.append([float(value) for value in accuracy])
-        self._negative_elbo.append([float(value) for value in negative_elbo])
+        for rows, row in ((self._accuracy, accuracy), (self._negative_elbo, negative_elbo)):
+            rows.append([math.nan] * (ever - len(row)) + [float(value) for value in row])
         self.epochs.append({name: [float(v) for v in values] for name, values in epochs.items()})
 
     @property
     def accuracy(self) -> np.ndarray:
-        """R, `[T, T]`: the test accuracy on task j after task i. NaN above the diagonal."""
-        return _lower_triangular(self._accuracy)
+        """R, `[T, T]`: the test accuracy on task j after task i. NaN above the diagonal.
+
+        Tasks are counted over the life of the model: of a second `fit_tasks`, R has rows and
+        columns for the tasks of the first.
+        """
+        return _lower_triangular(self._accuracy, self.tasks_before)
 
     @property
     def negative_elbo(self) -> np.ndarray:
         """The mean negative ELBO on task j after task i, `[T, T]`, in nats."""
-        return _lower_triangular(self._negative_elbo)
+        return _lower_triangular(self._negative_elbo, self.tasks_before)
 
     @property
     def average_accuracy(self) -> np.ndarray:
@@ -109,6 +113,32 @@ class TaskHistory:
     def backward_transfer(self) -> float:
         """The backward transfer of the stream; see `metrics.backward_transfer`."""
         return metrics.backward_transfer(self.accuracy)
+
+    def __add__(self, later: "TaskHistory") -> "TaskHistory":
+        """Join the history of the next call of `fit_tasks` to this one.
+
+        Args:
+            later: Its history. R is whole if that call was given the `earlier` tasks.
+
+        Returns:
+            The history of both, with the options and the seed of this one.
+
+        Raises:
+            ValueError: If tasks lie between the two, or they overlap.
+        """
+        expected = self.tasks_before + len(self)
+        if later.tasks_before != expected:
+            raise ValueError(
+                f"expected a history that begins after task {expected}, received one that begins "
+                f"after task {later.tasks_before}"
+            )
+        names = ("method", "options", "seed", "tasks_before")
+        both = TaskHistory(**{name: getattr(self, name) for name in names})
+        for part in (self, later):
+            rows = (part.task_names, part._accuracy, part._negative_elbo, part.epochs)
+            for row in zip(*rows, strict=True):
+                both.append(*row)
+        return both
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """Return the history as strict JSON, with null for NaN.
@@ -133,7 +163,7 @@ class TaskHistory:
             "backward_transfer": self.backward_transfer,
             "epochs": self.epochs,
         }
-        text = json.dumps(_as_json_values(content), indent=1, allow_nan=False)
+        text = json.dumps(as_json_values(content), indent=1, allow_nan=False)
         if path is not None:
             aside = Path(f"{path}.partial")
             aside.write_text(text)
@@ -158,28 +188,31 @@ class TaskHistory:
             names = ("method", "options", "seed", "tasks_before")
             history = cls(**{name: content[name] for name in names})
             columns = ("tasks", "accuracy", "negative_elbo", "epochs")
-            rows = zip(*(content[name] for name in columns), strict=True)
-            for k, (name, accuracy, negative_elbo, epochs) in enumerate(rows, start=1):
-                epochs = {key: _null_to_nan(values) for key, values in epochs.items()}
-                history.append(
-                    name, _null_to_nan(accuracy)[:k], _null_to_nan(negative_elbo)[:k], epochs
-                )
+            names, accuracies, elbos, records = (content[name] for name in columns)
+            first = history.tasks_before
+            rows = zip(names, accuracies[first:], elbos[first:], records, strict=True)
+            for seen, (name, accuracy, elbo, epochs) in enumerate(rows, start=first + 1):
+                epochs = {key: null_to_nan(values) for key, values in epochs.items()}
+                measured = [null_to_nan(row[:seen]) for row in (accuracy, elbo)]
+                history.append(name, measured[0], measured[1], epochs)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not the JSON of a TaskHistory: {error!r}") from error
         return history
 
     def table(self) -> str:
-        """Return R as a text table, one line per task learnt."""
+        """Return R as a text table: one line per task learnt, one column per task measured."""
         width = max([12, *(len(name) for name in self.task_names)])
-        titles = [f"task {self.tasks_before + k + 1}" for k in range(len(self))]
+        known = ~np.isnan(self.accuracy).all(0)
+        shown = [j for j, measured in enumerate(known) if measured or j >= self.tasks_before]
+        titles = [f"task {j + 1}" for j in shown]
         head = [f"{'after':<{width}}", *(f"{title:>8}" for title in titles)]
         lines = ["".join([*head, f"{'average':>10}{'forgetting':>12}{'neg. ELBO':>11}"])]
         figures = (self.average_accuracy, self.forgetting, self.average_negative_elbo)
-        for k, (name, average, drop, elbo) in enumerate(
-            zip(self.task_names, *figures, strict=True)
+        learnt = (figure[self.tasks_before :] for figure in figures)
+        for row, name, average, drop, elbo in zip(
+            self._accuracy, self.task_names, *learnt, strict=True
         ):
-            cells = [f"{value:8.4f}" for value in self._accuracy[k]]
-            cells += [" " * 8] * (len(self) - k - 1)
+            cells = [f"{row[j]:8.4f}" if j < len(row) else " " * 8 for j in shown]
             lines.append(f"{name:<{width}}{''.join(cells)}{average:10.4f}{drop:12.4f}{elbo:11.2f}")
         return "\n".join(lines)
 
@@ -209,24 +242,9 @@ class TaskHistory:
         return f"TaskHistory({self.method}, {len(self)} tasks)"
 
 
-def _lower_triangular(rows: Sequence[Sequence[float]]) -> np.ndarray:
-    """Build a square matrix from the rows of its lower triangle, NaN elsewhere."""
-    matrix = np.full((len(rows), len(rows)), np.nan)
-    for k, row in enumerate(rows):
+def _lower_triangular(rows: Sequence[Sequence[float]], before: int) -> np.ndarray:
+    """Build a square matrix from the last rows of its lower triangle, NaN elsewhere."""
+    matrix = np.full((before + len(rows),) * 2, np.nan)
+    for k, row in enumerate(rows, start=before):
         matrix[k, : k + 1] = row
     return matrix
-
-
-def _null_to_nan(values: Iterable[float | None]) -> list[float]:
-    return [math.nan if value is None else value for value in values]
-
-
-def _as_json_values(value: Any) -> Any:
-    """Convert to nested lists and dicts of what JSON can hold, with None for NaN and infinity."""
-    if isinstance(value, dict):
-        return {str(key): _as_json_values(part) for key, part in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_as_json_values(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

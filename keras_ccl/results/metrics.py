@@ -2,7 +2,8 @@
 
 R has shape `[T, T]`: R[i, j] is the test accuracy on task j after task i was learnt. It is NaN
 above the diagonal, where a task has not been seen yet. A NaN on or below the diagonal, from a task
-without test rows, makes every metric that depends on it NaN: an average never leaves values out.
+without test rows or one that was learnt in another call of `fit_tasks`, makes every metric that
+depends on it NaN: an average never leaves values out.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_ccl.data.streams import Task
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.evaluation import evaluate_tasks
 from keras_ccl.training.plan import Plan
@@ -14,6 +15,7 @@ def fit_tasks(
     model: ContinualModel,
     tasks: Any,
     *,
+    earlier: Sequence[Task | None] = (),
     epochs: int | Sequence[int] = 8,
     batch_size: int = 256,
     validation_split: float = 0.0,
@@ -35,9 +37,14 @@ def fit_tasks(
 
     Args:
         model: the student, such as a `CCLGM`.
-        tasks: a `TaskStream`, or a list of `Task`s, tuples (x, y) of arrays, or
-            `tf.data.Dataset`s of (x, y), batched or not; x `[N, *input_shape]`, y integers `[N]`
-            or one-hot `[N, K]`. Arrays are shuffled anew each epoch; a dataset keeps its order.
+        tasks: a `TaskStream`, or a list of `Task`s or of rows: tuples (x, y) or (x, y,
+            sample_weight) of arrays, lists or data frames, `tf.data.Dataset`s, batched or not,
+            `keras.utils.PyDataset`s, or functions that return one of these or a generator; x
+            `[N, *input_shape]`, y integers `[N]` or `[N, 1]`, or one-hot `[N, K]`. With a
+            Bernoulli likelihood x of dtype uint8 is divided by 255. Arrays are shuffled anew each
+            epoch; everything else keeps its order.
+        earlier: the tasks that the model had learnt before, again, to measure it on their test rows
+            too: one `Task` each, or None. Only these rows are read. Without them R is NaN there.
         epochs: epochs of each task, one number or one per task.
         batch_size: rows of the current task per step; a batched dataset keeps its own.
         validation_split: share of a task's arrays (the last rows) held out for callbacks, where
@@ -78,6 +85,7 @@ def fit_tasks(
     plan = Plan.checked(
         model,
         tasks,
+        earlier=earlier,
         epochs=epochs,
         batch_size=batch_size,
         validation_split=validation_split,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_ccl.data.keras_rows import check_class_weight
-from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks
-from keras_ccl.data.streams import as_stream
+from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks, earlier_tasks
+from keras_ccl.data.streams import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import optimizer, replicas
 from keras_ccl.training.progress import VERBOSITIES
@@ -21,10 +21,12 @@ class Plan:
 
     Attributes:
         class_weight: one number per class, or None.
+        earlier: the tasks learnt before, if they were given again.
         first_number: the number of the first task, counted over the life of the model.
     """
 
     tasks: list[CheckedTask]
+    earlier: list[CheckedTask]
     first_number: int
     epochs: list[int]
     batch_size: int
@@ -45,6 +47,7 @@ class Plan:
         *,
         epochs: int | Sequence[int],
         class_weight: Mapping[int, float] | None,
+        earlier: Sequence[Task | None] = (),
         **settings: Any,
     ) -> Plan:
         """Refuse what does not fit: every refusal of `fit_tasks` that needs no file is here.
@@ -54,6 +57,7 @@ class Plan:
             tasks: as in `fit_tasks`.
             epochs: as in `fit_tasks`.
             class_weight: as in `fit_tasks`.
+            earlier: as in `fit_tasks`.
             **settings: the other settings of `fit_tasks`.
 
         Raises:
@@ -66,8 +70,16 @@ class Plan:
         names = ("batch_size", "steps_per_epoch", "validation_split")
         reading = {name: settings[name] for name in names}
         found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
+        again = earlier_tasks(earlier, model.data_spec, seen=first - 1)
         replicas.check(model)
-        return cls(tasks=found, first_number=first, epochs=each, class_weight=by_class, **settings)
+        return cls(
+            tasks=found,
+            earlier=again,
+            first_number=first,
+            epochs=each,
+            class_weight=by_class,
+            **settings,
+        )
 
     @property
     def names(self) -> list[str]:

@@ -85,14 +85,15 @@ class StreamProgress(keras.callbacks.Callback):
 
     def describe(self, done: float) -> str:
         """Return the line to show after `done` epochs of the whole stream."""
+        number = f"task {self.first_task + self.task}"
         last = self.first_task + len(self.names) - 1
         elapsed = time.monotonic() - self.started
         left = elapsed * (sum(self.epochs) - done) / (done - (self.skipped or 0))
         return "  ".join(
             part
             for part in (
-                f"task {self.first_task + self.task}/{last}",
-                self.names[self.task],
+                f"{number}/{last}",
+                self.names[self.task] if self.names[self.task] != number else "",
                 f"epoch {self.epoch}/{self.epochs[self.task]}",
                 self.accuracy,
                 f"{left / 60:.1f} min left" if left >= 60 else f"{left:.0f} s left",

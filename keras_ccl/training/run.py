@@ -134,8 +134,9 @@ class Run:
             )
 
     def tasks_so_far(self, task: ReadyTask) -> list[CheckedTask]:
-        """The tasks of the plan up to this one."""
-        return self._plan.tasks[: task.number - self._plan.first_number + 1]
+        """The tasks up to this one: of the plan, and those before it that were given again."""
+        learnt = self._plan.tasks[: task.number - self._plan.first_number + 1]
+        return [*self._plan.earlier, *learnt]
 
     def record(self, task: ReadyTask, row: tuple[list[float], list[float]]) -> None:
         """Add a row of R to the history, and save.
