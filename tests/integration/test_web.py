@@ -170,13 +170,3 @@ def test_nothing_is_wider_than_a_phone_and_nothing_fails(browser):
     assert width <= browser.execute_script("return window.innerWidth")
     severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert not severe
-
-
-def test_the_server_gives_only_the_page_and_the_models(address):
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    assert b"latent_dim" in urlopen(f"{address}models/model.json").read()
-    for path in ("models/../serve.py", "models/other.txt", "../export_student.py"):
-        with pytest.raises(HTTPError):
-            urlopen(address + path)
