@@ -195,3 +195,17 @@ def test_class_weights_are_sample_weights_by_class(word):
     plain = compiled(ccl.JointVAE)
     plain.fit(X, Y, verbose=0)
     assert not same_weights(weights_of(plain.encoder), weights_of(one.encoder))
+
+
+def test_the_seed_of_keras_makes_runs_repeat_and_draws_anew_each_time():
+    def learnt():
+        networks = dict.fromkeys(("encoder", "decoder", "classifier"))
+        model = tiny(seed=None, replay="mixed", **networks)
+        model.fit_tasks([(X, Y), (X, Y)], epochs=1, batch_size=20, verbose=0)
+        return weights_of(model)
+
+    keras.utils.set_random_seed(7)
+    first, second = learnt(), learnt()
+    keras.utils.set_random_seed(7)
+    assert same_weights(first, learnt())
+    assert not same_weights(first, second)

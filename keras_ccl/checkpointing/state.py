@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_ccl.checkpointing.layer_state import derive_state
 from keras_ccl.results.history import TaskHistory
 
 
@@ -32,6 +33,7 @@ def restore_state(
         parts["optimizer"] = model.optimizer.variables
     for part, variables in parts.items():
         assign(variables, arrays_under(arrays, part))
+    derive_state(model)
 
 
 def assign(variables: Iterable[Any], values: Iterable[np.ndarray]) -> None:

@@ -1,5 +1,6 @@
 """JointDistributions: p(x, y, z) = p(x|z) p(y|z) p(z) and its posterior q(z|x), over tensors."""
 
+import random
 from typing import Any, NamedTuple
 
 import keras
@@ -44,7 +45,8 @@ class JointDistributions(keras.Model):
         prior: p(z) after a task: `"normal"`, N(0, I) (paper), or `"mixture"`, Gaussians refitted
             to the posteriors at the end of each task.
         prior_components: Gaussians per class of the mixture.
-        seed: of initial weights and noise; None draws one.
+        seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
+            decides.
         **kwargs: of `keras.Model`.
 
     Raises:
@@ -103,7 +105,8 @@ class JointDistributions(keras.Model):
             given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
-        first = np.random.SeedSequence(seed).generate_state(1) >> 1  # fits int32
+        drawn = random.randrange(2**31) if seed is None else seed  # as Keras draws its own
+        first = np.random.SeedSequence(drawn).generate_state(1) >> 1  # fits int32
         self.noise = self.add_weight(
             name="noise",
             shape=(2,),

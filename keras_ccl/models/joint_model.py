@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_numbers, check_positive, check_shape
@@ -159,9 +160,9 @@ class JointModel(JointDistributions):
         return twin
 
     def take_weights_of(self, model: "JointModel") -> None:
-        """Copy networks and p(z) of a model of the same structure."""
+        """Copy networks and p(z) of a model of the same structure, so that this answers as it."""
         for part in (*SLOTS, "p_z"):
-            getattr(self, part).set_weights(getattr(model, part).get_weights())
+            copy_state(getattr(model, part), getattr(self, part))
 
     def in_float32(self) -> "JointModel":
         """A `JointModel` with the same weights that computes in float32: this one, if it does."""
@@ -170,7 +171,7 @@ class JointModel(JointDistributions):
             return self
         copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
         twin = JointModel(**self._joint_options(), **copies, dtype="float32")
-        twin.p_z.set_weights(self.p_z.get_weights())
+        copy_state(self.p_z, twin.p_z)
         return twin
 
     def _joint_options(self) -> dict[str, Any]:

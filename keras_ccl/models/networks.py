@@ -7,10 +7,11 @@ All of them have the same inputs and outputs:
     classifier  z [B, Z] -> [B, K], the logits of p(y|z)
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
+from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.models.architectures import (
     ARCHITECTURES,
     MAKERS,
@@ -155,17 +156,25 @@ def in_float32(network: keras.Model) -> keras.Model:
         network: A network of any precision.
 
     Returns:
-        The copy.
+        The copy, all layers of which compute so, also those within others.
     """
-
-    def layer_in_float32(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
+    config = _with_float32(keras.saving.serialize_keras_object(network))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")  # which the model takes for itself
     try:
-        twin = keras.models.clone_model(network, clone_function=layer_in_float32)
+        twin = keras.saving.deserialize_keras_object(config)
     finally:
         keras.config.set_dtype_policy(policy)
-    twin.set_weights(network.get_weights())
+    copy_state(network, twin)
     return twin
+
+
+def _with_float32(config: Any) -> Any:
+    """A serialized network whose layers of mixed or low precision have the policy float32."""
+    if isinstance(config, list | tuple):
+        return [_with_float32(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy" and "float" in config["config"]["name"]:
+        return "float32"
+    return {key: _with_float32(value) for key, value in config.items()}
