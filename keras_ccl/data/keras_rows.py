@@ -84,3 +84,21 @@ def weigh_classes(rows: tf.data.Dataset, weights: list[float] | None) -> tf.data
         return x, y, of_class * weight[0] if weight else of_class
 
     return rows.map(weighed)
+
+
+def check_executions(together: int, steps: int | None, where: str) -> None:
+    """Refuse `steps_per_execution` with which Keras would do more steps than an epoch has.
+
+    Args:
+        together: how many steps are executed together.
+        steps: of an epoch; None where the rows end with it, and the last execution too.
+        where: whose rows they are, for the error.
+
+    Raises:
+        ValueError: if the steps of an epoch are no multiple.
+    """
+    if steps is not None and steps % together:
+        raise ValueError(
+            f"{where}: expected steps_per_execution that divides the {steps} steps of an epoch, "
+            f"received {together}; choose steps_per_epoch or batch_size accordingly"
+        )

@@ -6,13 +6,20 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_ccl.data.keras_rows import BATCH, check_class_weight, together, weigh_classes
+from keras_ccl.data.keras_rows import (
+    BATCH,
+    check_class_weight,
+    check_executions,
+    together,
+    weigh_classes,
+)
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split, as_split
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import replicas
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.protocol import ContinualModel
+from keras_ccl.training.task_callbacks import tell
 
 
 def fit_one_task(
@@ -84,16 +91,19 @@ def fit_one_task(
         steps_per_epoch=steps_per_epoch,
         validation_steps=validation_steps,
     )
+    given = keras.tree.flatten(callbacks or [])
     model.begin_task(task)
+    tell(given, "on_task_begin", model, task)
     guard, strategy = LossGuard(task.number), model.distribute_strategy
     with replicas.lost_worker_named(strategy, lambda: task.number), guard.watching(model):
         rows, steps = _epochs(model, task, size, shuffle, steps_per_epoch, initial_epoch)
+        check_executions(model.steps_per_execution, steps, f"task {task.number}")
         held_out = task.validation and task.validation.batches(validation_batch_size or size)
         history = model.keras_fit(
             weigh_classes(rows, by_class),
             epochs=epochs,
             verbose=verbose,
-            callbacks=[*keras.tree.flatten(callbacks or []), guard],
+            callbacks=[*given, guard],
             validation_data=held_out,
             shuffle=False,  # the rows come shuffled
             initial_epoch=initial_epoch,
@@ -102,6 +112,7 @@ def fit_one_task(
             validation_freq=validation_freq,
         )
     model.end_task(task)
+    tell(given, "on_task_end", model, task)
     return history
 
 

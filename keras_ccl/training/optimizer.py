@@ -96,7 +96,7 @@ class CosineDecay(keras.callbacks.Callback):
         self.steps = steps
         self.initial: float | None = None
         self.rate = 0.0
-        self.step = 0
+        self.step = self.first = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if _has_fixed_rate(self.model.optimizer):
@@ -110,7 +110,10 @@ class CosineDecay(keras.callbacks.Callback):
             rate = self.initial * 0.5 * (1 + math.cos(math.pi * share))
             self.model.optimizer.learning_rate = rate
             self.rate = self._current()
-        self.step += 1
+        self.first = batch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self.step += batch + 1 - self.first  # one, or steps_per_execution
 
     def _current(self) -> float:
         return float(self.model.optimizer.learning_rate.numpy())

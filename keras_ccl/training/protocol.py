@@ -30,6 +30,7 @@ class ContinualModel(Protocol):
     seed: int | None
     optimizer: keras.optimizers.Optimizer
     compiled: bool
+    steps_per_execution: int
     stop_training: bool
 
     distribute_strategy: Any

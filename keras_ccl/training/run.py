@@ -10,7 +10,7 @@ import keras
 
 from keras_ccl.checkpointing.checkpoints import open_checkpoints
 from keras_ccl.checkpointing.saving_callback import EpochLogs
-from keras_ccl.data.keras_rows import weigh_classes
+from keras_ccl.data.keras_rows import check_executions, weigh_classes
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training import optimizer, replicas
@@ -121,6 +121,7 @@ class Run:
                 steps_per_epoch=plan.steps_per_epoch,
                 first_epoch=first_epoch,
             )
+            check_executions(model.steps_per_execution, steps, f"task {task.number}")
             held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
             model.keras_fit(
                 weigh_classes(rows, plan.class_weight),

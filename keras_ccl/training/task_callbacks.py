@@ -5,7 +5,7 @@ records (a log, a monitor) is shown the whole stream as one `fit`. Any callback 
 `on_task_begin(task)` and `on_task_end(task)`, and finds the number of the task in its logs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -52,6 +52,16 @@ def check_callbacks(callbacks: list[keras.callbacks.Callback], checkpoint_dir: A
             )
 
 
+def tell(
+    callbacks: Iterable[keras.callbacks.Callback], moment: str, model: Any, task: ReadyTask
+) -> None:
+    """Call `on_task_begin` or `on_task_end` of those callbacks that have it."""
+    for callback in callbacks:
+        if hasattr(callback, moment):
+            callback.set_model(model)
+            getattr(callback, moment)(task)
+
+
 class TaskCallbacks:
     """The callbacks that a user passed, from task to task.
 
@@ -86,12 +96,12 @@ class TaskCallbacks:
         for callback in self._shown:
             if isinstance(callback, AsOneFit):
                 callback.begin_task(history, logs, first_epoch)
-        self._call("on_task_begin", task)
+        tell(self.given, "on_task_begin", self._model, task)
         return [TaskInLogs(task.number), *self._shown]
 
     def end_task(self, task: ReadyTask) -> None:
         """Called when a task has its row of R."""
-        self._call("on_task_end", task)
+        tell(self.given, "on_task_end", self._model, task)
 
     @property
     def have_a_bar(self) -> bool:
@@ -103,12 +113,6 @@ class TaskCallbacks:
         for callback in self._shown:
             if isinstance(callback, AsOneFit):
                 callback.close()
-
-    def _call(self, moment: str, task: ReadyTask) -> None:
-        for callback in self.given:
-            if hasattr(callback, moment):
-                callback.set_model(self._model)
-                getattr(callback, moment)(task)
 
     def _with_a_best(self) -> list[Any]:
         return [callback for callback in self.given if isinstance(callback, BEST_OF_A_TASK)]
