@@ -9,7 +9,7 @@ from checks import rows, same_weights, tiny, weights_of
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
 from keras_ccl.data.ready_tasks import CheckedTask
-from keras_ccl.methods.fisher import diagonal_fisher
+from keras_ccl.methods.fisher import diagonal_fisher, squared_gradient_sums
 
 X, Y = rows(60)
 
@@ -26,7 +26,7 @@ def test_the_fisher_of_a_logistic_model_is_the_analytic_one():
         return tf.nn.sigmoid_cross_entropy_with_logits(row[1], logit)
 
     residual = 1 / (1 + np.exp(-(x @ weight.numpy() + 0.3))) - y
-    found = diagonal_fisher(loss, (x, y), [weight, bias])
+    found = diagonal_fisher(squared_gradient_sums(loss, [weight, bias]), (x, y))
     np.testing.assert_allclose(found[0], np.mean((residual[:, None] * x) ** 2, 0), rtol=1e-4)
     np.testing.assert_allclose(found[1], np.mean(residual**2), rtol=1e-4)
 
@@ -41,12 +41,30 @@ def test_the_fisher_of_a_model_is_that_of_one_row_at_a_time(architecture):
     expected = [0.0] * len(found)
     for index, k in enumerate(chosen):
         with tf.GradientTape() as tape:
-            row = (tf.constant(x[k]), tf.constant(y[k]), tf.constant(index))
-            loss = model.method.loss_of_row(model, 1, row)
+            row = (tf.constant(x[k]), tf.constant(y[k]), tf.constant([index, 1]))
+            loss = model.method.loss_of_row(model, row)
         gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
         expected = [e + np.square(g) / 5 for e, g in zip(expected, gradients, strict=True)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.max(other) + 1e-8)
+
+
+@pytest.mark.graph
+def test_the_fisher_information_is_not_traced_anew_for_each_task():
+    traced = []
+
+    class Counting(ccl.methods.ElasticWeightConsolidation):
+        def loss_of_row(self, model, row):
+            traced.append(1)
+            return super().loss_of_row(model, row)
+
+    model = tiny(ccl.JointVAE, method=Counting())
+    counts = []
+    for k, n in enumerate((40, 33, 7, 64)):  # whole chunks of rows, and others
+        task = CheckedTask(ccl.Task(rows(n, seed=k)), k + 1, model.data_spec).ready()
+        model.method.fisher_information(model, task)
+        counts.append(len(traced))
+    assert counts[0] == counts[-1]
 
 
 def test_the_penalty_by_hand():
