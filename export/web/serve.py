@@ -67,7 +67,9 @@ class Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         """Refuse another host, and what is not among the files."""
-        if self.headers["Host"] not in [f"{name}:{self.server.server_port}" for name in HOSTS]:
+        port = self.server.server_port
+        own = [f"{name}:{port}" for name in HOSTS]
+        if self.headers["Host"] not in (own if port != 80 else [*own, *HOSTS]):
             return self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
         if urlsplit(self.path).path not in self.files:
             return self.send_error(HTTPStatus.NOT_FOUND)
