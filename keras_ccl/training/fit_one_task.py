@@ -19,7 +19,7 @@ from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import replicas
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.protocol import ContinualModel
-from keras_ccl.training.task_callbacks import tell
+from keras_ccl.training.task_callbacks import check_callbacks, tell
 
 
 def fit_one_task(
@@ -75,7 +75,9 @@ def fit_one_task(
     """
     if not model.compiled:
         raise ValueError("fit: expected a compiled model; call compile(optimizer) first")
+    given = keras.tree.flatten(callbacks or [])
     size = BATCH if batch_size is None else batch_size
+    check_callbacks(given, None)
     check_positive("batch_size", size, integer=True)
     check_positive("epochs", epochs, integer=True)
     check_share("validation_split", validation_split)
@@ -91,7 +93,6 @@ def fit_one_task(
         steps_per_epoch=steps_per_epoch,
         validation_steps=validation_steps,
     )
-    given = keras.tree.flatten(callbacks or [])
     model.begin_task(task)
     tell(given, "on_task_begin", model, task)
     guard, strategy = LossGuard(task.number), model.distribute_strategy
