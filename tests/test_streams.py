@@ -82,6 +82,27 @@ def test_sequence_keeps_the_datasets_and_their_names(images):
     assert stream[1].test is None
 
 
+def test_streams_are_built_of_lists_and_of_bytes(images):
+    x, y = images.train
+    lists = Task((x.tolist(), y[:, None].tolist()))
+    given, expected = (
+        streams.split(lists, classes_per_task=1),
+        streams.split(images, classes_per_task=1),
+    )
+    np.testing.assert_array_equal(shown(given[1].train)[0], shown(expected[1].train)[0])
+    bytes_ = Task((np.round(255 * x).astype("uint8"), y))
+    turned, same = (streams.rotated(data, tasks=2)[1].train() for data in (bytes_, images))
+    assert turned[0].dtype == np.uint8
+    np.testing.assert_allclose(turned[0] / 255, same[0], atol=0.01)
+
+
+def test_streams_are_not_built_of_one_hot_labels_or_datasets():
+    with pytest.raises(ValueError, match=r"expected integer labels \[N\], received \(3, 3\)"):
+        streams.split(Task((np.zeros((3, 2)), np.eye(3))))
+    with pytest.raises(TypeError, match=r"expected a tuple \(x, y\) to derive tasks from"):
+        streams.permuted(Task(tf.data.Dataset.range(3)), tasks=2)
+
+
 def test_a_stream_is_sized_sliceable_and_iterable(images):
     stream = streams.permuted(images, tasks=5)
     assert len(stream) == 5 and len(list(stream)) == 5

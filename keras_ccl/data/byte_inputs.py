@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+SAID_OF_BYTES = "x is uint8: divided by 255, here and wherever x comes in"
+"""What a user who trains on them is told, in one line."""
+
 
 def is_bytes(dtype: Any, unit_range: bool) -> bool:
     """Return whether inputs stand for [0, 1] as 0 to 255: uint8 for a Bernoulli likelihood.

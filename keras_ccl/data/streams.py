@@ -163,7 +163,7 @@ def split(
     told which task an image belongs to.
 
     Args:
-        data: As in `permuted`, with integer labels.
+        data: As in `permuted`, with integer labels, `[N]` or `[N, 1]`.
         classes_per_task: The number of classes per task; the last task may have fewer.
         order: The order in which the classes come; sorted by default.
 
@@ -171,11 +171,14 @@ def split(
         The stream.
 
     Raises:
-        ValueError: If `classes_per_task` is not a positive integer, or `order` is not a
-            rearrangement of the classes in `data.train`.
+        ValueError: If `classes_per_task` is not a positive integer, labels are one-hot, or `order`
+            is not a rearrangement of the classes in `data.train`.
     """
     check_positive("classes_per_task", classes_per_task, integer=True)
-    found = sorted({int(k) for k in np.unique(data.train[1])})
+    labels = np.asarray(data.train[1])
+    if labels.size != len(labels):
+        raise ValueError(f"split: expected integer labels [N], received {labels.shape}")
+    found = sorted({int(k) for k in np.unique(labels)})
     classes = found if order is None else [int(k) for k in order]
     if sorted(classes) != found:
         raise ValueError(f"order: expected a rearrangement of {found}, received {classes}")

@@ -1,9 +1,12 @@
 """Transformations of images and labels, from which `streams` derives the tasks of a stream."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+
+from keras_ccl.data.sources import is_tuple_of_rows
 
 Arrays = tuple[np.ndarray, np.ndarray]
 """Inputs `[N, ...]` and labels `[N]`."""
@@ -14,11 +17,18 @@ class Transformed:
 
     Args:
         transform: A function of inputs and labels that returns new ones.
-        rows: The inputs and labels to transform.
+        rows: The inputs and labels to transform, of what NumPy makes arrays of.
+
+    Raises:
+        TypeError: If `rows` are anything else.
     """
 
-    def __init__(self, transform: Callable[[np.ndarray, np.ndarray], Arrays], rows: Arrays) -> None:
-        self.transform, self.rows = transform, rows
+    def __init__(self, transform: Callable[[np.ndarray, np.ndarray], Arrays], rows: Any) -> None:
+        if not (is_tuple_of_rows(rows) and len(rows) == 2):
+            raise TypeError(
+                f"streams: expected a tuple (x, y) to derive tasks from, received {type(rows)}"
+            )
+        self.transform, self.rows = transform, (np.asarray(rows[0]), np.asarray(rows[1]))
 
     def __call__(self) -> Arrays:
         return self.transform(*self.rows)
@@ -68,7 +78,10 @@ class Rotation:
         shift_y = row - sin * column - cos * row
         transform = [cos, -sin, shift_x, sin, cos, shift_y, 0, 0]
         each = np.tile(np.array(transform, np.float32), (len(x), 1))
-        return np.clip(keras.ops.image.affine_transform(x, each, data_format="channels_last"), 0, 1)
+        rotated = keras.ops.image.affine_transform(x, each, data_format="channels_last")
+        if x.dtype == np.uint8:  # see `byte_inputs`
+            return np.clip(np.rint(rotated), 0, 255).astype(np.uint8)
+        return np.clip(rotated, 0, 1)
 
 
 class ClassSelection:
@@ -82,5 +95,5 @@ class ClassSelection:
         self.classes = classes
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> Arrays:
-        chosen = np.isin(y, self.classes)
+        chosen = np.isin(y, self.classes).reshape(len(y))
         return x[chosen], y[chosen]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_ccl.data.byte_inputs import SAID_OF_BYTES
 from keras_ccl.data.keras_rows import (
     BATCH,
     check_class_weight,
@@ -93,6 +94,8 @@ def fit_one_task(
         steps_per_epoch=steps_per_epoch,
         validation_steps=validation_steps,
     )
+    if task.train.scaled and verbose:
+        print(SAID_OF_BYTES)
     model.begin_task(task)
     tell(given, "on_task_begin", model, task)
     guard, strategy = LossGuard(task.number), model.distribute_strategy

@@ -10,6 +10,7 @@ import keras
 
 from keras_ccl.checkpointing.checkpoints import open_checkpoints
 from keras_ccl.checkpointing.saving_callback import EpochLogs
+from keras_ccl.data.byte_inputs import SAID_OF_BYTES
 from keras_ccl.data.keras_rows import check_executions, weigh_classes
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
 from keras_ccl.results.history import TaskHistory
@@ -19,8 +20,6 @@ from keras_ccl.training.plan import Plan
 from keras_ccl.training.progress import StreamProgress
 from keras_ccl.training.protocol import ContinualModel
 from keras_ccl.training.task_callbacks import TaskCallbacks, check_callbacks
-
-BYTES = "x is uint8: divided by 255, here and wherever x comes in"
 
 
 class Run:
@@ -107,7 +106,7 @@ class Run:
             optimizer.reset_optimizer(model)
         self._progress.start_task(index, first_epoch)
         if task.train.scaled:
-            self._progress.say_once(BYTES)
+            self._progress.say_once(SAID_OF_BYTES)
         self._logs = EpochLogs()
         decay = self._decay(task, plan.epochs[index])
         shown = self._callbacks.begin_task(task, self.history, self._logs, first_epoch)
