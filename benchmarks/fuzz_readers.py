@@ -34,8 +34,9 @@ def open_run(model: ccl.CCLGM, folder: Path) -> Any:
 def write_checkpoint(model: ccl.CCLGM, folder: Path, history: ccl.TaskHistory) -> None:
     """Save after one of two epochs of the task that follows those in the history."""
     run = open_run(model, folder)
-    run.note_start(model)
-    run.save(model, task=len(history), epoch=1, epochs=2, history=history)
+    with run.in_use():
+        run.note_start(model)
+        run.save(model, task=len(history), epoch=1, epochs=2, history=history)
 
 
 def read_subset(path: Path) -> None:
@@ -73,7 +74,7 @@ class CheckpointReader:
         history = ccl.TaskHistory(method="CCLGM", options={}, seed=0)
         history.append("task 1", [0.5], [100.0], {"loss": [1.0]})
         write_checkpoint(self.model, self.folder, history)
-        (self.whole,) = self.folder.iterdir()
+        (self.whole,) = self.folder.glob("0*")
         self.original = {path.name: path.read_bytes() for path in self.whole.iterdir()}
 
     def write(self, rng: random.Random) -> None:
@@ -93,7 +94,9 @@ class CheckpointReader:
     def read(self) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            open_run(self.model, self.folder).resume(self.model)
+            run = open_run(self.model, self.folder)
+            with run.in_use():
+                run.resume(self.model)
         if caught:
             raise ValueError(str(caught[0].message))
 

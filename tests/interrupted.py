@@ -1,5 +1,6 @@
 """A small run that tests stop, and resume from its checkpoints."""
 
+import itertools
 import signal
 
 import keras
@@ -25,12 +26,12 @@ class Stop(keras.callbacks.Callback):
 
     def __init__(self, after):
         super().__init__()
-        self.left = [after]  # a list of numbers is no part of a checkpoint
+        self.counted = itertools.count()  # no part of a checkpoint, as a number would be
+        self.after = after
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.left[0] == 0:
+        if next(self.counted) == self.after:
             raise KeyboardInterrupt
-        self.left[0] -= 1
 
 
 class Signal(keras.callbacks.Callback):
@@ -38,9 +39,9 @@ class Signal(keras.callbacks.Callback):
 
     def __init__(self, after, number=signal.SIGINT):
         super().__init__()
-        self.left, self.number = [after], number
+        self.counted = itertools.count(1)
+        self.after, self.number = after, number
 
     def on_train_batch_end(self, batch, logs=None):
-        self.left[0] -= 1
-        if self.left[0] == 0:
+        if next(self.counted) == self.after:
             signal.raise_signal(self.number)

@@ -8,7 +8,7 @@ import interrupted
 import keras
 import numpy as np
 import pytest
-from checks import same_weights, tiny, weights_of
+from checks import same_weights, tiny, tiny_networks, weights_of
 from interrupted import TASKS, Stop
 
 import keras_ccl as ccl
@@ -31,6 +31,11 @@ def one_run(tmp_path_factory):
     return folder, history.to_json(), weights_of(model)
 
 
+def names(folder):
+    """What is in a folder, but for the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
 @pytest.fixture
 def finished(one_run, tmp_path):
     """A copy of its folder to do harm to."""
@@ -44,12 +49,12 @@ def test_a_finished_run_has_nothing_left_to_do(one_run, finished):
 
 
 def test_only_the_last_checkpoints_stay(finished):
-    assert sorted(path.name for path in finished.iterdir()) == [f"{k:08d}" for k in (6, 7, 8)]
+    assert names(finished) == [f"{k:08d}" for k in (6, 7, 8)]
 
 
 def test_save_every_saves_less_often(tmp_path):
     finish(tiny(), tmp_path, keep_last=99, save_every=2)
-    assert len(list(tmp_path.iterdir())) == 2 * (2 + 1)  # epochs 2 and 3, and the end of the task
+    assert len(names(tmp_path)) == 2 * (2 + 1)  # epochs 2 and 3, and the end of the task
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,72 @@ def test_a_checkpoint_of_another_model_or_stream_is_refused_with_the_difference(
         finish(tiny(), finished, tasks=TASKS[:1])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: {"tasks": changed_tasks()}, r"data.task 2.train.x: .*'float32 \(60, 6\)"),
+        (
+            lambda: {"model": tiny(decoder=other_decoder())},
+            "model.decoder.config.layers.1.config.activation: .* 'relu', this run 'gelu'",
+        ),
+        (lambda: {"model": tiny(dtype="mixed_bfloat16")}, "model.dtype: .* 'float32', this run"),
+    ],
+    ids=["data", "network", "policy"],
+)
+def test_other_data_networks_or_precision_are_refused(change, message, finished):
+    options = {"model": tiny(), **change()}
+    with pytest.raises(ValueError, match=message):
+        finish(folder=finished, **options)
+
+
+def changed_tasks():
+    x, y = TASKS[1].train
+    x = np.where(np.arange(x.size).reshape(x.shape) == 99, x / 2, x)
+    return [TASKS[0], ccl.Task((x, y), test=TASKS[1].test)]
+
+
+def other_decoder():
+    decoder = tiny_networks()["decoder"]
+    decoder.layers[1].activation = keras.activations.gelu
+    return decoder
+
+
+def test_a_checkpoint_of_another_format_is_refused_by_name_and_never_deleted(finished):
+    for name in names(finished)[:-1]:
+        write_format(finished / name, 1)
+    finish(tiny(), finished, keep_last=1)  # the newest is of this one
+    assert names(finished) == [f"{k:08d}" for k in (6, 7, 8)]
+    write_format(finished / "00000008", 2)
+    with pytest.raises(
+        ValueError, match=f"saved in format 2, this .* reads format {folder.FORMAT}"
+    ):
+        finish(tiny(), finished)
+    assert names(finished) == [f"{k:08d}" for k in (6, 7, 8)]
+
+
+def write_format(path, number):
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, "format": number}))
+
+
+def test_what_was_not_read_is_never_deleted(finished):
+    shutil.rmtree(finished / "00000008")
+    (finished / "00000007" / "state.json").write_text("{")
+    with pytest.warns(UserWarning, match="damaged, and not used"):
+        finish(tiny(), finished, keep_last=1)
+    assert names(finished) == ["00000007", "00000009"]
+
+
+def test_what_only_looks_like_a_checkpoint_is_left_alone(finished):
+    (finished / "\u00b2").mkdir()
+    (finished / "00000009").symlink_to(finished / "00000006")
+    before = names(finished)
+    assert len(finish(tiny(), finished)) == 2
+    shutil.rmtree(finished / "00000008")
+    finish(tiny(), finished, keep_last=1)  # from 7, the end of an epoch
+    assert names(finished) == sorted({*before, "00000010"} - {"00000006", "00000007", "00000008"})
+
+
 @pytest.mark.parametrize("name", ["arrays.npz", "state.json", "run.json", "manifest.json"])
 @pytest.mark.parametrize("harm", ["cut", "changed", "missing"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(name, harm, one_run, finished):
@@ -100,38 +171,12 @@ def test_what_a_killed_save_left_is_not_read_and_swept_away(finished):
     shutil.copytree(finished / "00000008", finished / ".partial-x")
     (finished / ".partial-x" / "state.json").write_text("{")
     assert len(finish(tiny(), finished)) == 2
-    assert all(path.name.isdigit() for path in finished.iterdir())
-
-
-def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path, monkeypatch):
-    with pytest.raises(KeyboardInterrupt):
-        finish(tiny(), tmp_path, [Stop(2)])
-    kept = sorted(path.name for path in tmp_path.iterdir())
-
-    def full(path, content):
-        path.write_bytes(content[:10])
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(folder, "_write_flushed", full)
-        with pytest.raises(OSError, match="No space left"):
-            finish(tiny(), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == kept
-    assert len(finish(tiny(), tmp_path)) == 2
-
-
-def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path):
-    (tmp_path / "file").write_text("")
-    model = tiny()
-    before = weights_of(model)
-    with pytest.raises(OSError, match="checkpoint_dir: cannot write to"):
-        finish(model, tmp_path / "file" / "inside")
-    assert same_weights(before, weights_of(model))
+    assert names(finished) == [f"{k:08d}" for k in (6, 7, 8)]
 
 
 def test_nothing_is_unpickled(finished):
-    for path in finished.iterdir():
-        with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
+    for name in names(finished):
+        with np.load(finished / name / "arrays.npz", allow_pickle=False) as arrays:
             assert all(arrays[name].dtype != object for name in arrays.files)
 
 

@@ -4,14 +4,12 @@ import json
 import signal
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from checks import rows, same_weights, tiny, weights_of
 from interrupted import OPTIONS, TASKS, Signal, Stop, finish
 
 import keras_ccl as ccl
-from keras_ccl.checkpointing import state
 
 
 def early(patience=1):
@@ -126,13 +124,3 @@ def test_sigterm_saves_and_ends_the_process_as_such(tmp_path):
     assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
     state = json.loads(max(tmp_path.iterdir()).joinpath("state.json").read_text())
     assert (state["task"], state["epoch"], state["step"]) == (0, 2, 1)
-
-
-def test_what_callbacks_remember():
-    callback = early()
-    callback.on_train_begin()
-    callback.best, callback.wait = np.float32(0.5), 1
-    callback.best_weights = [np.zeros(2)]
-    plain, lists = state.callback_state(callback)
-    assert plain["best"] == 0.5 and plain["wait"] == 1 and list(lists) == ["best_weights"]
-    assert not {"_model", "params"} & {*plain, *lists}

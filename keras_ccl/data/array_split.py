@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 
@@ -46,6 +47,7 @@ class ArraySplit:
         self.x, self.y = check_rows(x, y, spec, where)
         self.weight = None if weight is None else check_weight(weight, len(self.x), where)
         self.spec, self.where = spec, where
+        self._held: tuple[tf.Tensor, ...] | None = None
         if not len(self.x):
             raise ValueError(f"{where}: expected at least one row, received an empty dataset")
         if self.scaled:
@@ -68,7 +70,18 @@ class ArraySplit:
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `most` rows, drawn without replacement: arrays x and y."""
         chosen = np.random.default_rng(seed).permutation(len(self.x))[:most]
-        return self.x[chosen], self.y[chosen]
+        x, y, *_ = (tf.gather(part, chosen).numpy() for part in self._tensors())
+        return x, y
+
+    def reading(self) -> contextlib.AbstractContextManager:
+        """A context in which a dataset may fail: rows in memory do not."""
+        return contextlib.nullcontext()
+
+    def note_passes(self, number: int) -> None:
+        """Nothing: the order of rows in memory follows from a seed."""
+
+    def make_passes(self, number: int) -> None:
+        """Nothing, likewise."""
 
     def steps(self, batch_size: int) -> int:
         """Batches per epoch."""
@@ -126,8 +139,22 @@ class ArraySplit:
         part.weight = None if self.weight is None else self.weight[rows]
         return part
 
+    def held(self) -> ArraySplit:
+        """A copy, checked once more: what becomes of the arrays then does not matter."""
+        check_rows(self.x, self.y, self.spec, self.where)
+        split = copy.copy(self)
+        split._held = self._tensors()
+        return split
+
+    def _tensors(self) -> tuple[tf.Tensor, ...]:
+        """Copies of x, y and the weights, if there are any."""
+        if self._held is not None:
+            return self._held
+        parts = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+        with tf.device("CPU"):
+            return tuple(tf.constant(part) for part in parts)
+
     def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        given = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
-        parts = [tf.constant(part) for part in given]
+        parts = self._tensors()
         picked = indices.map(lambda i: tuple(tf.gather(part, i) for part in parts))
         return shard_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
+import warnings
+from collections.abc import Iterator
 from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import as_floats, check_not_black_and_white, is_bytes
-from keras_ccl.data.pipelines import shard_by_rows
-from keras_ccl.data.validation import (
-    DataSpec,
-    check_rows,
-    check_shape,
-    check_weight,
+from keras_ccl.data.entry_check import EntryCheck
+from keras_ccl.data.passes_made import (
+    begun_when_read,
+    make_passes,
+    note_passes,
+    passes_made,
+    shuffles_anew,
 )
+from keras_ccl.data.pipelines import shard_by_rows
+from keras_ccl.data.validation import DataSpec, check_shape
+
+PATIENCE_SECONDS = 30
+"""A first pass that takes longer may be without an end, and says so."""
 
 
 class DatasetSplit:
@@ -30,14 +40,17 @@ class DatasetSplit:
     Attributes:
         scaled: whether x is bytes and is divided by 255.
         classes: those among the labels that `verify` read.
+        entry_check: of the rows, at each pass; it keeps what it refused.
     """
 
     def __init__(
         self, dataset: tf.data.Dataset, spec: DataSpec, where: str, steps: int | None = None
     ) -> None:
         self.dataset, self.spec, self.where, self.limit = dataset, spec, where, steps
+        self._passes = begun_when_read(dataset)
         self.batched = self._is_batched()
         self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
+        self.entry_check = EntryCheck(spec, where)
         self.counted = self.rows = 0
         self.classes: set[int] = set()
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -49,26 +62,46 @@ class DatasetSplit:
     def verify(self, batch_size: int) -> DatasetSplit:
         """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows."""
         self.counted = self.rows = 0
-        brightest = 0
-        try:
+        brightest, deadline = 0, time.monotonic() + PATIENCE_SECONDS
+        with self.reading():
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
-                _, labels = check_rows(x, y, self.spec, self.where)
+                labels = self.entry_check.check(x, y, *weight)
                 self.classes |= set(np.unique(labels).tolist())
-                if weight:
-                    check_weight(weight[0], len(x), self.where)
                 if self.scaled:
                     brightest = max(brightest, x.max())
                 self.rows, self.counted = self.rows + len(x), self.counted + 1
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"{self.where}: expected a dataset that can be read, which failed after "
-                f"{self.rows} rows: {message_of(error)}"
-            ) from error
+                if self.limit is None and time.monotonic() > deadline:
+                    warnings.warn(
+                        f"{self.where}: {self.rows} rows were read and there are more; a dataset "
+                        "without an end needs steps_per_epoch",
+                        stacklevel=2,
+                    )
+                    deadline = math.inf
         if not self.rows:
             raise ValueError(f"{self.where}: expected at least one row, received an empty dataset")
         if self.scaled:
             check_not_black_and_white(brightest, self.where)
         return self
+
+    def held(self) -> DatasetSplit:
+        """Itself: rows of a dataset are checked wherever they enter."""
+        return self
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """A context of one pass, in which what is wrong with the rows is one clear error.
+
+        Raises:
+            ValueError: for rows that do not fit, and for a dataset that cannot be read.
+        """
+        self.note_passes(1)
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise self.entry_check.refused or ValueError(
+                f"{self.where}: expected a dataset that can be read, which failed after "
+                f"{self.rows} rows: {message_of(error)}"
+            ) from error
 
     def batches(self, batch_size: int) -> tf.data.Dataset:
         """One epoch in the dataset's own order, its length known if it was verified."""
@@ -80,9 +113,10 @@ class DatasetSplit:
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `most` rows, evenly spread over the dataset: arrays x and y."""
         every = max(1, self.rows // most)
-        picked = self.dataset.unbatch() if self.batched else self.dataset
+        picked = self._passes.unbatch() if self.batched else self._passes
         picked = picked.take(self.rows).shard(every, seed % every).take(most).batch(1000)
-        x, y, *_ = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
+        with self.reading():
+            x, y, *_ = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(y)
 
     def steps(self, batch_size: int) -> int:
@@ -97,7 +131,7 @@ class DatasetSplit:
         steps_per_epoch: int | None = None,
         first_epoch: int = 0,
     ) -> tuple[tf.data.Dataset, int | None]:
-        """The rows in the dataset's own order.
+        """The rows in the dataset's own order, after those of the epochs before `first_epoch`.
 
         Args:
             batch_size: rows per batch, where the dataset is not batched.
@@ -109,14 +143,44 @@ class DatasetSplit:
             A dataset of (x, y) or (x, y, weight), and the steps of an epoch, None where the
             dataset ends with it.
         """
-        rows = self._all_rows(batch_size).repeat()
-        if steps_per_epoch is not None:
-            rows, steps = rows.skip(first_epoch * steps_per_epoch), steps_per_epoch
-        elif self.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY:
-            steps = self.steps(batch_size)  # else Keras warns at the end of each pass
-        else:
+        unknown = self.dataset.cardinality() == tf.data.UNKNOWN_CARDINALITY
+        if steps_per_epoch is None and not unknown:
+            self.make_passes(first_epoch)
             return self.batches(batch_size), None
-        return shard_by_rows(rows.map(self._standard).prefetch(tf.data.AUTOTUNE)), steps
+        # where the length is not known, Keras would warn at the end of each pass
+        steps = steps_per_epoch or self.steps(batch_size)
+        self.note_passes(first_epoch)
+        rows = self._all_rows(batch_size).repeat().skip(first_epoch * steps).map(self._standard)
+        return shard_by_rows(rows.prefetch(tf.data.AUTOTUNE)), steps
+
+    @property
+    def passes(self) -> int:
+        """Passes over the dataset that this process made."""
+        return passes_made(self.dataset)
+
+    def note_passes(self, number: int) -> None:
+        """Count passes that Keras makes."""
+        note_passes(self.dataset, number)
+
+    def make_passes(self, number: int) -> None:
+        """Make passes that an earlier process made, where the next one depends on them."""
+        make_passes(self.dataset, number)
+        self.note_passes(number)
+
+    def make_up_to(self, passes: int) -> None:
+        """Make the passes that an earlier process made and this one did not.
+
+        Raises:
+            ValueError: if this process has made more of them, and the order of the next is drawn.
+        """
+        if self.passes <= passes:
+            self.make_passes(passes - self.passes)
+        elif shuffles_anew(self.dataset):
+            raise ValueError(
+                f"{self.where}: the order of the rows is drawn anew in each pass, and the dataset "
+                f"was read {self.passes} times in this process, expected at most {passes}; to go "
+                "on as if not stopped, make the dataset anew before fit_tasks is called again"
+            )
 
     def hold_out(self, fraction: float) -> NoReturn:
         """Not for datasets: which of their rows are the same each time is not known here."""
@@ -126,7 +190,7 @@ class DatasetSplit:
         )
 
     def _all_rows(self, batch_size: int) -> tf.data.Dataset:
-        return self.dataset if self.batched else self.dataset.batch(batch_size)
+        return self._passes if self.batched else self._passes.batch(batch_size)
 
     def _rows(self, batch_size: int) -> tf.data.Dataset:
         rows = self._all_rows(batch_size)
@@ -147,11 +211,12 @@ class DatasetSplit:
         return batched
 
     def _standard(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        x, y, *rest = self.entry_check(x, y, *weight)
         if y.shape.rank == 2:
             one_hot = y.shape[1] == self.spec.num_classes and y.shape[1] != 1
             y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
         x = tf.ensure_shape(as_floats(x, self.spec.unit_range), (None, *self.spec.input_shape))
-        weights = (tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in weight)
+        weights = (tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in rest)
         return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,)), *weights
 
 

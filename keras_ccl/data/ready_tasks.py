@@ -1,12 +1,17 @@
 """From a task as a user wrote it to one that is ready: splits checked, validation rows held out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.dataset_split import DatasetSplit
+from keras_ccl.data.fingerprints import Fingerprints
+from keras_ccl.data.passes_made import has_no_seed
 from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
-from keras_ccl.data.streams import Task, TaskStream, Transformed
+from keras_ccl.data.streams import Task, TaskStream
+from keras_ccl.data.transformations import Transformed
 from keras_ccl.data.validation import DataSpec, check_rows
 
 KEPT_TEST_BYTES = 2**30
@@ -71,7 +76,35 @@ class CheckedTask:
         """The task, its splits made by the functions that were given for them."""
         train = self._reached(self._train, "train", self._steps_per_epoch)
         validation = self._reached(self._validation, "validation")
-        return ReadyTask(self.number, self.name, *self._held_out(train, validation))
+        train, validation = self._held_out(train, validation)
+        return ReadyTask(self.number, self.name, train.held(), validation and validation.held())
+
+    def fingerprint(self, fingerprints: Fingerprints) -> dict[str, Any]:
+        """What a run must have in common to go on with this task, a dict for JSON."""
+        splits = {"train": self._train, "validation": self._validation, "test": self._test}
+        return {kind: fingerprints.of(split) for kind, split in splits.items()}
+
+    def passes(self) -> list[int | None]:
+        """The passes made over each dataset of the task, None for any other split."""
+        splits = (self._train, self._validation, self._test)
+        return [s.passes if isinstance(s, DatasetSplit) else None for s in splits]
+
+    def make_up_to(self, passes: list[int | None]) -> None:
+        """Make the passes that an earlier process made: see `DatasetSplit.make_up_to`."""
+        for split, number in zip((self._train, self._validation, self._test), passes, strict=True):
+            if isinstance(split, DatasetSplit) and number is not None:
+                split.make_up_to(number)
+
+    def warn_without_seed(self) -> None:
+        """Warn of rows in an order that no other process can repeat."""
+        for split in (self._train, self._validation):
+            if isinstance(split, DatasetSplit) and has_no_seed(split.dataset):
+                warnings.warn(
+                    f"{split.where}: the dataset draws from no seed, so a run that is stopped and "
+                    "goes on learns from rows in another order than one that is not; give "
+                    "shuffle, or random operations, a seed",
+                    stacklevel=2,
+                )
 
     def test_split(self) -> Split | None:
         """The rows that only ever measure, or None."""
@@ -146,3 +179,9 @@ def checked_tasks(
         CheckedTask(task, number, spec, kept_test_bytes=kept, **options)
         for number, task in enumerate(stream, first_number)
     ]
+
+
+def fingerprints_of(tasks: Sequence[CheckedTask]) -> dict[str, Any]:
+    """The fingerprint of each task, by its number, a dict for JSON."""
+    fingerprints = Fingerprints()
+    return {f"task {task.number}": task.fingerprint(fingerprints) for task in tasks}

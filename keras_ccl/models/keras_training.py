@@ -1,5 +1,6 @@
 """KerasTraining: Keras's words about training, for a model whose step is its own."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras_ccl.data.validation import check_rows, check_weight
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.models.user_metrics import as_metrics, one_row
+from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.fit_one_task import fit_one_task
 from keras_ccl.training.fit_tasks import fit_tasks
 from keras_ccl.training.optimizer import build_optimizer
@@ -23,9 +25,11 @@ class KerasTraining(JointModel):
         step_metrics: running means of what the steps measure, made by the class below.
         measured_always: the names of those that both `train_step` and `test_step` measure.
         measured_in_test: those of `test_step` alone.
+        task_history: of the last `fit_tasks`, up to where it came, or None.
     """
 
     step_metrics: StepMetrics
+    task_history: TaskHistory | None = None
     measured_always: tuple[str, ...]
     measured_in_test: tuple[str, ...]
 
@@ -172,14 +176,17 @@ class KerasTraining(JointModel):
         Raises:
             TypeError, ValueError: for rows that do not fit.
         """
+        reading: contextlib.AbstractContextManager = contextlib.nullcontext()
         if not kwargs:
             size = batch_size or BATCH
             data = together(x, y, sample_weight)
-            x = as_split(data, self.data_spec, "evaluate", batch_size=size, steps=steps)
-            x, y, sample_weight = x.batches(size), None, None
-        logs = super().evaluate(
-            x, y, None, verbose, sample_weight, steps, callbacks, return_dict=True, **kwargs
-        )
+            split = as_split(data, self.data_spec, "evaluate", batch_size=size, steps=steps)
+            x, y, sample_weight = split.batches(size), None, None
+            reading = split.reading()
+        with reading:
+            logs = super().evaluate(
+                x, y, None, verbose, sample_weight, steps, callbacks, return_dict=True, **kwargs
+            )
         return logs if return_dict else self._as_list(logs)
 
     def train_on_batch(

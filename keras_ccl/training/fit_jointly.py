@@ -1,6 +1,8 @@
 """fit_jointly: the upper bound of continual learning, and not continual itself."""
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,11 @@ from keras_ccl.training.protocol import ContinualModel
 
 
 def fit_jointly(
-    make_model: Callable[[], ContinualModel], tasks: Any, **options: Any
+    make_model: Callable[[], ContinualModel],
+    tasks: Any,
+    *,
+    checkpoint_dir: str | os.PathLike | None = None,
+    **options: Any,
 ) -> tuple[ContinualModel, TaskHistory]:
     """Learn tasks 1 to k at once with a new model, for every k: **not continual learning**.
 
@@ -25,6 +31,7 @@ def fit_jointly(
     Args:
         make_model: a function without arguments that returns a new `JointVAE`.
         tasks: as in `fit_tasks`; the train rows must be arrays.
+        checkpoint_dir: as in `fit_tasks`; each k has a folder of its own in it.
         **options: of `fit_tasks`; an epoch is one over all rows of tasks 1 to k.
 
     Returns:
@@ -40,7 +47,8 @@ def fit_jointly(
     for k in range(1, len(stream) + 1):
         model = model if k == 1 else make_model()
         together = Task(_all_rows(measured[:k]), name=f"tasks 1 to {k} at once")
-        record = fit_tasks(model, TaskStream([together]), **options)
+        folder = None if checkpoint_dir is None else Path(checkpoint_dir) / f"tasks-1-to-{k}"
+        record = fit_tasks(model, TaskStream([together]), checkpoint_dir=folder, **options)
         history.options, history.seed = record.options, record.seed
         row = evaluate_tasks(model, measured[:k])
         history.append(measured[k - 1].name, *row, record.epochs[0])

@@ -98,7 +98,7 @@ def fit_one_task(
         print(SAID_OF_BYTES)
     model.begin_task(task)
     tell(given, "on_task_begin", model, task)
-    guard, strategy = LossGuard(task.number), model.distribute_strategy
+    guard, strategy = LossGuard(task), model.distribute_strategy
     with replicas.lost_worker_named(strategy, lambda: task.number), guard.watching(model):
         rows, steps = _epochs(model, task, size, shuffle, steps_per_epoch, initial_epoch)
         check_executions(model.steps_per_execution, steps, f"task {task.number}")
@@ -142,7 +142,7 @@ def _as_task(
         )
     elif validation_split:
         train, held_out = train.hold_out(validation_split)
-    return ReadyTask(number, f"task {number}", train, held_out)
+    return ReadyTask(number, f"task {number}", train.held(), held_out and held_out.held())
 
 
 def _epochs(

@@ -66,17 +66,20 @@ def fit_tasks(
         checkpoint_dir: a folder to save to at the end of each epoch and task, and on Ctrl-C and
             SIGTERM after the step under way. The same call with a model made in the same way goes
             on from it, within an epoch too, and ends with the same weights and history as if it had
-            not been stopped.
+            not been stopped. Of callbacks their numbers, arrays, and lists, tuples and dicts of
+            them are kept.
         keep_last: how many checkpoints stay.
         save_every: epochs between two checkpoints.
         verbose: 0: silent; 1, "auto": one bar for the stream on a terminal; 2: a line per epoch.
 
     Returns:
-        R and what follows from it.
+        R and what follows from it: `model.task_history`, which an error leaves there as well.
 
     Raises:
         TypeError, ValueError: for data or options that do not fit, before any weight changes,
             with the number of the task, what was expected and what came.
+        ValueError: for a dataset whose rows do not fit in a later pass, with task, epoch and step;
+            the model is put back to the end of the epoch before.
         FloatingPointError: for a loss that is NaN or infinite, naming task, epoch and term; the
             model is put back to the end of the epoch before.
         RuntimeError: for a dataset that raises while a task is learnt, likewise; for a worker that

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_ccl.checkpointing.state import capture_state, restore_state
-from keras_ccl.data.dataset_split import message_of
+from keras_ccl.data.dataset_split import DatasetSplit, message_of
+from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.training.replicas import WORKER_LOST
 
 
@@ -17,13 +18,14 @@ class LossGuard(keras.callbacks.Callback):
     """Stops at the first step whose loss is NaN or infinite, with the model of the last good epoch.
 
     Args:
-        task: its number, for the error.
+        task: under way.
     """
 
-    def __init__(self, task: int) -> None:
+    def __init__(self, task: ReadyTask) -> None:
         super().__init__()
-        self.task = task
-        self.epoch = 0
+        self.task = task.number
+        self._splits = [s for s in (task.train, task.validation) if isinstance(s, DatasetSplit)]
+        self.epoch = self.step = 0
         self._good: dict[str, Any] | None = None
 
     @contextlib.contextmanager
@@ -31,7 +33,8 @@ class LossGuard(keras.callbacks.Callback):
         """A context in which a failing dataset or step brings back the last good epoch.
 
         Raises:
-            RuntimeError: naming task and epoch, with what TensorFlow told.
+            ValueError: for rows that do not fit, naming task, epoch and step.
+            RuntimeError: for what else fails, naming task and epoch, with what TensorFlow told.
         """
         try:
             yield
@@ -39,6 +42,9 @@ class LossGuard(keras.callbacks.Callback):
             raise  # a worker: `replicas.lost_worker_named` tells
         except tf.errors.OpError as error:
             self._restore(model)
+            for split in self._splits:
+                if split.entry_check.refused is not None:
+                    raise ValueError(self._located(split)) from error
             raise RuntimeError(
                 f"task {self.task}, epoch {self.epoch}: the dataset or a step failed: "
                 f"{message_of(error)}. The model is that of the end of the epoch before"
@@ -49,6 +55,9 @@ class LossGuard(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.step = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._good = capture_state(self.model)
@@ -66,6 +75,14 @@ class LossGuard(keras.callbacks.Callback):
             f"task {self.task}, epoch {self.epoch}, step {batch + 1}: the loss is {logs['loss']}; "
             f"not finite: {', '.join(bad) or 'their weighted sum'}. The model is that of the end "
             "of the epoch before; a smaller learning rate may help"
+        )
+
+    def _located(self, split: DatasetSplit) -> str:
+        """What is wrong with rows of a split, and when they came."""
+        told = str(split.entry_check.refused).removeprefix(f"{split.where}: ")
+        return (
+            f"{split.where}, epoch {self.epoch}, step {self.step}: {told}. The model is that of "
+            "the end of the epoch before"
         )
 
     def _restore(self, model: keras.Model) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import DataSpec
+from keras_ccl.results.history import TaskHistory
 
 
 class ContinualModel(Protocol):
@@ -23,11 +24,13 @@ class ContinualModel(Protocol):
         seed: of initial weights and noise, or None.
         method_name: what histories call the method.
         data_spec: what the model expects of rows.
+        task_history: of the last `fit_tasks`, up to where it came, or None.
     """
 
     tasks_seen: Any
     noise: Any
     seed: int | None
+    task_history: TaskHistory | None
     optimizer: keras.optimizers.Optimizer
     compiled: bool
     steps_per_execution: int

@@ -61,6 +61,8 @@ class Run:
             save_every=plan.save_every,
             writes=chief,
             alone=not replicas.has_workers(strategy),
+            callbacks=self._callbacks.kept,
+            tasks=plan.tasks,
             stream={"tasks": plan.names, "tasks_before": plan.first_number - 1},
             fit_tasks=plan.settings(),
         )
@@ -71,6 +73,7 @@ class Run:
             seed=model.seed,
             tasks_before=plan.first_number - 1,
         )
+        model.task_history = self.history  # there too if an error ends the run
         self._progress = StreamProgress(
             names=plan.names,
             epochs=plan.epochs,
@@ -85,7 +88,7 @@ class Run:
         self._contexts.enter_context(self._progress)
         self._contexts.callback(self._callbacks.close)
         self._contexts.enter_context(replicas.lost_worker_named(strategy, number))
-        self._contexts.enter_context(self._checkpoints.until_asked_to_stop())
+        self._contexts.enter_context(self._checkpoints.in_use())
         return self
 
     def __exit__(self, *exception: Any) -> bool | None:
@@ -101,7 +104,8 @@ class Run:
     def fit(self, task: ReadyTask) -> None:
         """Keras's `fit` on one task, from the epoch where it stopped, if it did."""
         model, plan, index = self._model, self._plan, task.number - self._plan.first_number
-        first_epoch = self._position.epoch if index == self._position.task else 0
+        resumes = index == self._position.task
+        first_epoch, done = self._position[1:3] if resumes else (0, 0)
         if plan.optimizer_state == "reset":
             optimizer.reset_optimizer(model)
         self._progress.start_task(index, first_epoch)
@@ -110,28 +114,39 @@ class Run:
         self._logs = EpochLogs()
         decay = self._decay(task, plan.epochs[index])
         shown = self._callbacks.begin_task(task, self.history, self._logs, first_epoch)
-        watched = [*decay, *self._callbacks.given, self._logs]
-        guard = LossGuard(task.number)
-        saving = self._checkpoints.saving_callbacks(watched, index, self.history)
+        guard = LossGuard(task)
+        callbacks = self._checkpoints.with_saving(
+            [*decay, *self._callbacks.kept, self._logs],
+            told=[*decay, *shown, self._logs],
+            others=[guard, self._progress],
+            task=index,
+            history=self.history,
+        )
         with guard.watching(model), optimizer.learning_rate_kept(model.optimizer):
             rows, steps = task.train.training(
                 plan.batch_size,
                 seed=model.next_seed(),
                 steps_per_epoch=plan.steps_per_epoch,
-                first_epoch=first_epoch,
+                first_epoch=done,
             )
             check_executions(model.steps_per_execution, steps, f"task {task.number}")
             held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
+            if task.validation is not None:
+                task.validation.make_passes(done)
             model.keras_fit(
                 weigh_classes(rows, plan.class_weight),
                 initial_epoch=first_epoch,
                 epochs=plan.epochs[index],
                 steps_per_epoch=steps,
                 validation_data=held_out,
-                callbacks=[*decay, *shown, self._logs, guard, self._progress, *saving],
+                callbacks=callbacks,
                 shuffle=False,  # the rows come shuffled
                 verbose=int(self._callbacks.have_a_bar),
             )
+        learnt = max(map(len, self._logs.epochs.values()), default=0)
+        for split in (task.train, task.validation):
+            if split is not None:
+                split.note_passes(learnt - done)
 
     def tasks_so_far(self, task: ReadyTask) -> list[CheckedTask]:
         """The tasks up to this one: of the plan, and those before it that were given again."""

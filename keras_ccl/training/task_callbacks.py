@@ -104,6 +104,11 @@ class TaskCallbacks:
         tell(self.given, "on_task_end", self._model, task)
 
     @property
+    def kept(self) -> list[keras.callbacks.Callback]:
+        """Those whose state a checkpoint holds; the others are told of all epochs once more."""
+        return [callback for callback in self.given if not isinstance(callback, REWRITTEN)]
+
+    @property
     def have_a_bar(self) -> bool:
         """Whether one of them shows the progress of a `fit`, and needs its `verbose`."""
         return any(isinstance(callback, keras.callbacks.ProgbarLogger) for callback in self.given)

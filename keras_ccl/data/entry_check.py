@@ -1,0 +1,72 @@
+"""EntryCheck: rows of a `tf.data.Dataset` are checked wherever they enter, at next to no cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.data.byte_inputs import is_bytes
+from keras_ccl.data.validation import DataSpec, check_rows, check_weight
+
+
+class EntryCheck:
+    """Tells in the graph whether a batch fits; for one that does not, `check_rows` tells why.
+
+    Use it in `tf.data.Dataset.map`: rows that do not fit fail there with an `OpError`.
+
+    Args:
+        spec: what the model expects of rows.
+        where: their name in errors.
+
+    Attributes:
+        refused: the error about rows that did not fit, or None.
+    """
+
+    def __init__(self, spec: DataSpec, where: str) -> None:
+        self.spec, self.where = spec, where
+        self.refused: ValueError | None = None
+
+    def __call__(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The parts of a batch, (x, y) or (x, y, weight) as the user gave them, checked."""
+        told = tf.cond(
+            self._fits(*parts),
+            lambda: tf.constant(True),
+            lambda: tf.numpy_function(self._refuse, parts, tf.bool),
+        )
+        with tf.control_dependencies([told]):
+            return tuple(tf.identity(part) for part in parts)
+
+    def check(self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray) -> np.ndarray:
+        """Raise a ValueError for a batch that does not fit; the class indices of one that does."""
+        _, labels = check_rows(x, y, self.spec, self.where)
+        if weight:
+            check_weight(weight[0], len(x), self.where)
+        return labels
+
+    def _fits(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tf.Tensor:
+        """Whether a batch fits, a boolean scalar. A comparison with NaN is false."""
+        held = [tf.shape(x)[0] == tf.shape(y)[0], self._labels_fit(tf.cast(y, tf.float64))]
+        if self.spec.unit_range and not is_bytes(x.dtype, True):
+            x = x if x.dtype.is_floating else tf.cast(x, tf.float32)
+            held.append(tf.reduce_all((x >= 0) & (x <= 1)))
+        elif x.dtype.is_floating:
+            held.append(tf.reduce_all(tf.math.is_finite(x)))
+        for part in weight:
+            part = tf.cast(part, tf.float64)
+            held.append(tf.reduce_all((part >= 0) & tf.math.is_finite(part)))
+        return tf.reduce_all(tf.stack(held))
+
+    def _labels_fit(self, y: tf.Tensor) -> tf.Tensor:
+        classes = self.spec.num_classes
+        if y.shape.rank == 2 and y.shape[1] == classes and classes != 1:
+            one_hot = tf.reduce_sum(y, 1) == 1
+            return tf.reduce_all((y == 0) | (y == 1)) & tf.reduce_all(one_hot)
+        return tf.reduce_all((y >= 0) & (y < classes) & (y == tf.floor(y)))
+
+    def _refuse(self, *parts: np.ndarray) -> bool:
+        try:
+            self.check(*parts)
+        except ValueError as error:
+            self.refused = error
+            raise
+        return True
