@@ -121,6 +121,18 @@ def test_a_py_dataset_without_end_needs_steps_per_epoch():
     assert as_split(Endless(), SPEC, "here", batch_size=4, steps=7).rows == 28
 
 
+def test_a_generator_without_end_is_read_for_the_steps_of_an_epoch():
+    def endless():
+        while True:
+            yield from batches()
+
+    split = as_split(endless, SPEC, "here", batch_size=4, steps=7)
+    learnt, steps = split.training(4, seed=tf.constant([1, 2]), steps_per_epoch=7)
+    assert split.rows == 28 and steps == 7
+    x, _ = zip(*learnt.take(14).as_numpy_iterator(), strict=True)
+    np.testing.assert_array_equal(np.concatenate(x[:5]), X)
+
+
 def changing():
     yield X[:4], Y[:4]
     yield X[:4], Y[:4] + 0.5

@@ -104,6 +104,14 @@ def test_callbacks_are_told_where_tasks_begin_and_end():
     assert [moment if moment == "fit" else moment[0] for moment in moments.seen[3:]] == two
 
 
+def test_one_callback_and_none_are_given_as_in_keras():
+    history = keras.callbacks.History()
+    for callbacks in (None, history):
+        options = {"epochs": 1, "verbose": 0, "callbacks": callbacks}
+        tiny(ccl.JointVAE, prior="normal").fit_tasks(TASKS[:1], **options)
+    assert len(history.history["loss"]) == 1
+
+
 @pytest.mark.parametrize(
     ("callback", "options", "message"),
     [

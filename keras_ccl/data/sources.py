@@ -63,7 +63,10 @@ class Passes:
 
     @classmethod
     def of_py_dataset(cls, dataset: keras.utils.PyDataset) -> "Passes":
-        """The batches of a `PyDataset` in order, made by as many threads as it has workers."""
+        """The batches of a `PyDataset` in order, made by as many threads as it has workers.
+
+        Threads, too, where it asks for processes.
+        """
         number = dataset.num_batches
 
         def read() -> Iterator[Any]:

@@ -66,7 +66,7 @@ class TaskCallbacks:
     """The callbacks that a user passed, from task to task.
 
     Args:
-        callbacks: one callback, or a list.
+        callbacks: one callback, a list, or None.
         model: the student.
 
     Attributes:
@@ -74,7 +74,7 @@ class TaskCallbacks:
     """
 
     def __init__(self, callbacks: Any, model: Any) -> None:
-        self.given: list[keras.callbacks.Callback] = keras.tree.flatten(callbacks)
+        self.given: list[keras.callbacks.Callback] = keras.tree.flatten(callbacks or [])
         self._model = model
         self._shown = [AsOneFit(c) if isinstance(c, RECORDERS) else c for c in self.given]
         for callback in self._with_a_best():
