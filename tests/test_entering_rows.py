@@ -33,7 +33,10 @@ LATER = {
 }
 
 
-@pytest.mark.parametrize("name", LATER)
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("a label", "NaN")]
+
+
+@pytest.mark.parametrize("name", ["a fractional label", "bytes", *SLOW])
 def test_rows_that_turn_bad_in_a_later_pass_end_the_task_where_they_enter(name):
     bad, message = LATER[name]
     model, expected = (tiny(ccl.JointVAE, prior="normal") for _ in range(2))

@@ -115,9 +115,9 @@ class Checkpoints(NoCheckpoints):
         """
         try:
             self._found = self.folder.load(lambda *found: check_state(model, *found))
-            passes = self._found[0]["passes"] if self._found else ()
-            for task, made in zip(self._tasks, passes, strict=False):
-                task.make_up_to(made)
+            if self._found and self._found[0]["task"] < len(self._tasks):  # else all is learnt
+                for task, made in zip(self._tasks, self._found[0]["passes"], strict=False):
+                    task.make_up_to(made)
         except BaseException:
             self.folder.release()
             raise

@@ -53,6 +53,7 @@ def begun_when_read(dataset: tf.data.Dataset) -> tf.data.Dataset:
     if not shuffles_anew(dataset):
         return dataset
     begun = tf.data.Dataset.from_tensors(0).flat_map(lambda _: dataset)
+    begun = begun.with_options(dataset.options())
     if (length := dataset.cardinality()) == tf.data.UNKNOWN_CARDINALITY:
         return begun
     return begun.apply(tf.data.experimental.assert_cardinality(length))
