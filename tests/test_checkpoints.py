@@ -13,6 +13,7 @@ from interrupted import TASKS, Stop
 
 import keras_ccl as ccl
 from keras_ccl.checkpointing import folder
+from keras_ccl.checkpointing.identity import differences, run_identity
 
 SMALL = {"tasks": TASKS[:2], "epochs": 3, "batch_size": 30, "validation_split": 0.0}
 
@@ -112,6 +113,33 @@ def other_decoder():
     decoder = tiny_networks()["decoder"]
     decoder.layers[1].activation = keras.activations.gelu
     return decoder
+
+
+def test_names_that_keras_counts_up_are_no_difference_and_a_network_without_a_config_is_none():
+    class Encoder(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x):
+            return self.dense(x)
+
+    def identity(encoder):
+        model = tiny(ccl.JointVAE, encoder=encoder)
+        model.compile("adam")
+        model.optimizer.build(model.trainable_variables)
+        return json.loads(json.dumps(run_identity(model)))
+
+    def deep():  # layers whose names are words of configs too, and a network within a network
+        layers = [keras.layers.Dense(4, "softmax"), keras.layers.Softmax()]
+        return keras.Sequential(
+            [keras.Input((6,)), *layers, keras.Sequential([keras.layers.Dense(4)])]
+        )
+
+    assert differences(identity(deep()), identity(deep())) == []
+    plain = Encoder(4)
+    plain(np.zeros((1, 6)))
+    assert identity(plain)["model"]["class"] == "JointVAE"
 
 
 def test_a_checkpoint_of_another_format_is_refused_by_name_and_never_deleted(finished):

@@ -78,8 +78,14 @@ def _named_settings(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, 
 
 
 def _config_of(part: Any) -> Any:
-    """The config of a model or an optimizer, without the names that Keras counts up."""
-    return _without_names(keras.saving.serialize_keras_object(part)["config"], {})
+    """The config of a model or an optimizer, without the names that Keras counts up.
+
+    Nothing for one that holds a class without `get_config`: it is known by its options and shapes.
+    """
+    try:
+        return _without_names(keras.saving.serialize_keras_object(part)["config"], {})
+    except NotImplementedError:
+        return {}
 
 
 def _names_in(config: Any) -> Iterator[str]:
