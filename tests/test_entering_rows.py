@@ -94,3 +94,6 @@ def test_a_test_split_that_fails_leaves_the_history_of_the_tasks_before():
         model.fit_tasks(tasks, epochs=1, verbose=0)
     assert model.task_history.task_names == ["task 1"]
     assert model.task_history.accuracy.shape == (1, 1)
+    bad = ccl.Task((X, Y), test=turning_bad((255 * X[8:], Y[8:]), after=2))
+    with pytest.raises(ValueError, match="^task 3, test: .*divide by 255"):
+        model.fit_tasks([bad], epochs=1, verbose=0)

@@ -73,8 +73,8 @@ class ArraySplit:
         x, y, *_ = (tf.gather(part, chosen).numpy() for part in self._tensors())
         return x, y
 
-    def reading(self) -> contextlib.AbstractContextManager:
-        """A context in which a dataset may fail: rows in memory do not."""
+    def measured(self) -> contextlib.AbstractContextManager:
+        """A context in which rows of a dataset may not fit: rows in memory do."""
         return contextlib.nullcontext()
 
     def note_passes(self, number: int) -> None:

@@ -63,7 +63,7 @@ class DatasetSplit:
         """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows."""
         self.counted = self.rows = 0
         brightest, deadline = 0, time.monotonic() + PATIENCE_SECONDS
-        with self.reading():
+        with self._read():
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
                 labels = self.entry_check.check(x, y, *weight)
                 self.classes |= set(np.unique(labels).tolist())
@@ -88,17 +88,28 @@ class DatasetSplit:
         return self
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """A context of one pass, in which what is wrong with the rows is one clear error.
+    def measured(self) -> Iterator[None]:
+        """A context of one pass by a model, in which rows that do not fit are one clear error.
 
         Raises:
-            ValueError: for rows that do not fit, and for a dataset that cannot be read.
+            ValueError: for such rows; what else fails is raised as it is.
         """
         self.note_passes(1)
         try:
             yield
         except tf.errors.OpError as error:
-            raise self.entry_check.refused or ValueError(
+            if self.entry_check.refused is None:
+                raise
+            raise self.entry_check.refused from error
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        """A context of one pass by nobody else, in which a failure is the dataset's own."""
+        try:
+            with self.measured():
+                yield
+        except tf.errors.OpError as error:
+            raise ValueError(
                 f"{self.where}: expected a dataset that can be read, which failed after "
                 f"{self.rows} rows: {message_of(error)}"
             ) from error
@@ -115,7 +126,7 @@ class DatasetSplit:
         every = max(1, self.rows // most)
         picked = self._passes.unbatch() if self.batched else self._passes
         picked = picked.take(self.rows).shard(every, seed % every).take(most).batch(1000)
-        with self.reading():
+        with self._read():
             x, y, *_ = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(y)
 

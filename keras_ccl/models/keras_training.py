@@ -182,7 +182,7 @@ class KerasTraining(JointModel):
             data = together(x, y, sample_weight)
             split = as_split(data, self.data_spec, "evaluate", batch_size=size, steps=steps)
             x, y, sample_weight = split.batches(size), None, None
-            reading = split.reading()
+            reading = split.measured()
         with reading:
             logs = super().evaluate(
                 x, y, None, verbose, sample_weight, steps, callbacks, return_dict=True, **kwargs
