@@ -67,3 +67,14 @@ def test_joint_training_saves_each_of_its_runs_and_goes_on(tmp_path):
     assert history.to_json() == expected.to_json()
     assert same_weights(weights_of(model), weights_of(resumed))
     assert names(tmp_path / "parts") == ["tasks-1-to-1", "tasks-1-to-2"]
+
+
+def test_a_run_that_measures_earlier_tasks_goes_on_with_them(tmp_path):
+    def run(**options):
+        model = tiny(ccl.JointVAE, prior="normal")
+        model.fit_tasks(TASKS[:1], epochs=1, verbose=0)
+        return finish(model, tmp_path, tasks=TASKS[1:2], epochs=1, **options)
+
+    assert run(earlier=TASKS[:1]).accuracy.shape == (2, 2)
+    with pytest.raises(ValueError, match="data.task 1: the checkpoint has .*, this run None"):
+        run()

@@ -221,6 +221,7 @@ def open_checkpoints(
     alone: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     tasks: Sequence[CheckedTask] = (),
+    earlier: Sequence[CheckedTask] = (),
     **run: Any,
 ) -> NoCheckpoints:
     """The checkpoints in a directory; `NoCheckpoints` where there is none.
@@ -234,16 +235,16 @@ def open_checkpoints(
         alone: whether no other worker takes part.
         callbacks: the user's.
         tasks: of the run.
+        earlier: those before it that are measured too.
         **run: what else a run must have in common with a checkpoint to go on from it.
 
     Raises:
-        OSError: if the directory cannot be written to.
-        RuntimeError: if another run uses it.
+        OSError, RuntimeError: if the directory cannot be written to, or another run uses it.
     """
     if directory is None:
         return NoCheckpoints()
     for task in tasks:
         task.warn_without_seed()
-    identity = run_identity(model, callbacks, data=fingerprints_of(tasks), **run)
+    identity = run_identity(model, callbacks, data=fingerprints_of([*earlier, *tasks]), **run)
     folder = CheckpointFolder(directory, identity, keep_last=keep_last, writes=writes)
     return Checkpoints(folder, save_every, StopRequest(listens=alone), callbacks, tasks)

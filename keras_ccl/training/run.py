@@ -63,6 +63,7 @@ class Run:
             alone=not replicas.has_workers(strategy),
             callbacks=self._callbacks.kept,
             tasks=plan.tasks,
+            earlier=plan.earlier,
             stream={"tasks": plan.names, "tasks_before": plan.first_number - 1},
             fit_tasks=plan.settings(),
         )
