@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checks import rows, tiny, tiny_networks
+from plain_noise import plain_noise
 
 import keras_ccl as ccl
 
@@ -112,6 +113,26 @@ def test_regularisers_and_losses_of_layers_are_a_term_of_the_loss():
     of_outputs = 0.1 * np.abs(model.classifier(z)).sum() / 40
     assert found["regularization"] == pytest.approx(kernel + of_outputs, rel=1e-4)
     assert set(found) == set(model.metrics_names)
+
+
+@pytest.mark.graph
+@pytest.mark.slow
+@pytest.mark.parametrize("replay", ["balanced", "mixed"])
+def test_weights_metrics_and_regularisers_compile_with_xla(replay):
+    weight, networks, found = np.linspace(0, 2, 40), regularized_networks(), []
+    with plain_noise():
+        for jit_compile in (False, True):
+            model = tiny(
+                replay=replay, **{k: keras.models.clone_model(v) for k, v in networks.items()}
+            )
+            for slot, network in networks.items():
+                getattr(model, slot).set_weights(network.get_weights())
+            model.method.end_task(model, None)
+            metrics = [keras.metrics.AUC(name="auc"), "sparse_categorical_accuracy"]
+            model.compile(keras.optimizers.SGD(0.01), metrics=metrics, jit_compile=jit_compile)
+            model.tasks_seen.assign(1)
+            found.append(model.train_on_batch(X, Y % 2, weight, return_dict=True))
+    assert found[0] == pytest.approx(found[1], rel=1e-4, abs=1e-5)
 
 
 def test_the_gradient_of_a_regulariser_reaches_the_weights():

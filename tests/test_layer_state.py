@@ -9,7 +9,7 @@ import keras_ccl as ccl
 from keras_ccl.checkpointing.state import capture_state, restore_state
 from keras_ccl.models import networks
 
-layers = keras.layers
+layers, slow = keras.layers, pytest.mark.slow
 X, Y = rows(40)
 
 
@@ -76,7 +76,16 @@ def move(model):
             layer.set(5.0)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+EACH_TIME = ("Normalization within a Pipeline", "Discretization", "SpectralNormalization")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in (*EACH_TIME, "a layer of one's own") else pytest.param(name, marks=slow)
+        for name in LAYERS
+    ],
+)
 def test_it_answers_the_same_after_each_hand_over(name, tmp_path):
     model = model_with(LAYERS[name]())
     move(model)

@@ -1,5 +1,7 @@
 """Every way to train that Keras has, each against a fact about what a step does to the weights."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -35,6 +37,7 @@ def changes(optimizer, steps=1):
     return [b - a for a, b in zip(before, after, strict=True)]
 
 
+@functools.cache
 def gradients():
     return changes(optimizers.SGD(-1.0))
 
