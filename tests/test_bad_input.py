@@ -95,6 +95,17 @@ CASES = {
     ),
     "a dataset that cannot be read": fit(failing(1)),
     "something that is no task": fit("rows.csv"),
+    "a generator in place of its function": fit(iter([(X, Y)])),
+    "uint8 that is black and white": second((X > 0.5).astype("uint8"), Y),
+    "Keras's `BackupAndRestore`": second(
+        X, Y, callbacks=keras.callbacks.BackupAndRestore("backup")
+    ),
+    "a decay beside a scheduler of the learning rate": second(
+        X,
+        Y,
+        callbacks=keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),
+        learning_rate_decay="cosine",
+    ),
     "a held-out share of a dataset": fit(
         tf.data.Dataset.from_tensor_slices((X, Y)), validation_split=0.1
     ),
