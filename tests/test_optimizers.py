@@ -172,6 +172,9 @@ def test_executions_of_several_steps_count_steps_and_end_with_the_epoch():
     expected = 0.005 * (1 + np.cos(np.pi * np.arange(0, 8, 2) / 8))
     np.testing.assert_allclose(rates, expected, rtol=1e-4)
     assert int(model.optimizer.iterations) == 8
-    for learn in (model.fit_tasks, lambda tasks, **options: model.fit(*tasks[0], **options)):
-        with pytest.raises(ValueError, match="task 2: expected steps_per_execution that divides"):
-            learn([(X, Y)], batch_size=8, verbose=0)
+    message = "task {}: expected steps_per_execution that divides the {} steps of an epoch"
+    with pytest.raises(ValueError, match=message.format(2, 5)):
+        model.fit(X, Y, batch_size=8, verbose=0)
+    with pytest.raises(ValueError, match=message.format(3, 3)):  # before the one that fits
+        model.fit_tasks([(X, Y), (X[:30], Y[:30])], batch_size=10, verbose=0)
+    assert int(model.optimizer.iterations) == 8

@@ -79,6 +79,12 @@ class CheckedTask:
         train, validation = self._held_out(train, validation)
         return ReadyTask(self.number, self.name, train.held(), validation and validation.held())
 
+    def known_steps(self) -> int | None:
+        """The steps of an epoch; None where they are not known yet, or the rows end with it."""
+        if self._steps_per_epoch is None and isinstance(self._train, ArraySplit):
+            return self._train.steps(self._batch_size)
+        return self._steps_per_epoch
+
     def fingerprint(self, fingerprints: Fingerprints) -> dict[str, Any]:
         """What a run must have in common to go on with this task, a dict for JSON."""
         splits = {"train": self._train, "validation": self._validation, "test": self._test}

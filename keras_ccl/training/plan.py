@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_ccl.data.keras_rows import check_class_weight
+from keras_ccl.data.keras_rows import check_class_weight, check_executions
 from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks, earlier_tasks
 from keras_ccl.data.streams import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
@@ -72,6 +72,8 @@ class Plan:
         found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
         again = earlier_tasks(earlier, model.data_spec, seen=first - 1)
         replicas.check(model)
+        for task in found:
+            check_executions(model.steps_per_execution, task.known_steps(), f"task {task.number}")
         return cls(
             tasks=found,
             earlier=again,
