@@ -21,10 +21,10 @@ from keras_ccl.methods.registry import METHODS
 
 ALL = (*METHODS, "joint")
 STREAMS = {
-    "permuted": {"tasks": 5, "epochs": 10, "full_epochs": 12},
-    "split": {"tasks": 5, "most_tasks": 5, "epochs": 60, "full_epochs": 60},
-    "mnist-fashion": {"tasks": 3, "most_tasks": 3, "epochs": 10, "full_epochs": 12},
-    "rotated": {"tasks": 5, "epochs": 10, "full_epochs": 12},
+    "permuted": {"tasks": 5},
+    "split": {"tasks": 5, "most_tasks": 5},
+    "mnist-fashion": {"tasks": 3, "most_tasks": 3},
+    "rotated": {"tasks": 5},
 }
 """The defaults of each stream, as in its example."""
 

@@ -13,9 +13,7 @@ import keras_ccl as ccl
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = running.parser(
-        "mnist_fashion", __doc__, tasks=3, most_tasks=3, epochs=10, full_epochs=12
-    )
+    parser = running.parser("mnist_fashion", __doc__, tasks=3, most_tasks=3)
     arguments = running.parse(parser, argv)
     mnist = running.load("mnist", arguments)
     fashion = running.load("fashion_mnist", arguments)

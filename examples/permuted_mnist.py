@@ -13,7 +13,7 @@ import keras_ccl as ccl
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = running.parser("permuted_mnist", __doc__, tasks=5, epochs=10, full_epochs=12)
+    parser = running.parser("permuted_mnist", __doc__, tasks=5)
     arguments = running.parse(parser, argv)
     mnist = running.load("mnist", arguments)
     stream = ccl.streams.permuted(mnist, tasks=arguments.tasks, seed=arguments.seed)

@@ -13,7 +13,7 @@ import keras_ccl as ccl
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = running.parser("rotated_fashion", __doc__, tasks=5, epochs=10, full_epochs=12)
+    parser = running.parser("rotated_fashion", __doc__, tasks=5)
     arguments = running.parse(parser, argv)
     fashion = running.load("fashion_mnist", arguments)
     stream = ccl.streams.rotated(fashion, tasks=arguments.tasks)

@@ -58,8 +58,6 @@ def parser(
     about: str,
     *,
     tasks: int,
-    epochs: int,
-    full_epochs: int,
     most_tasks: int | None = None,
 ) -> Parser:
     """The command line of one example.
@@ -67,7 +65,7 @@ def parser(
     Args:
         name: of the example, and of its folder in `out`.
         about: its docstring.
-        tasks, epochs, full_epochs: the defaults; the last one applies with `--full`.
+        tasks: the default.
         most_tasks: how many tasks the stream has, or None if it can have any number.
     """
     options = Parser(
@@ -76,9 +74,7 @@ def parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_stream_options(
-        options, tasks=tasks, epochs=epochs, full_epochs=full_epochs, most_tasks=most_tasks
-    )
+    add_stream_options(options, tasks=tasks, most_tasks=most_tasks)
     options.add_argument(
         "--seed", type=seed_number, default=0, help="of the stream, the weights and the noise"
     )
@@ -93,9 +89,8 @@ def add_stream_options(
     options: argparse.ArgumentParser,
     *,
     tasks: int,
-    epochs: int,
-    full_epochs: int,
     most_tasks: int | None = None,
+    epochs: int | None = None,
 ) -> None:
     """Add --tasks, --epochs, and where the data come from; arguments as in `parser`."""
     number = whole_number(1, most_tasks)
@@ -103,16 +98,16 @@ def add_stream_options(
     options.add_argument(
         "--epochs",
         type=whole_number(1),
-        help=f"epochs per task; default: {epochs}, with --full {full_epochs}",
+        default=epochs,
+        help=f"epochs per task; default: {epochs or 'chosen by the rows of each task'}",
     )
     options.add_argument("--full", action="store_true", help="all of the data, through TFDS")
     options.add_argument("--data-dir", type=Path, help="TFDS folder with the data, for --full")
     options.add_argument("--download", action="store_true", help="let TFDS fetch it, for --full")
-    options.set_defaults(few_epochs=epochs, many_epochs=full_epochs)
 
 
 def parse(options: Parser, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line, refuse flags without effect, and fill in the number of epochs."""
+    """Parse the command line and refuse flags without effect."""
     arguments = options.parse_args(argv)
     if not arguments.full:
         for flag, value in (("--data-dir", arguments.data_dir), ("--download", arguments.download)):
@@ -120,8 +115,6 @@ def parse(options: Parser, argv: list[str] | None = None) -> argparse.Namespace:
                 options.error(f"{flag} needs --full: without it the embedded subset is used")
     if arguments.data_dir and not arguments.download and not arguments.data_dir.is_dir():
         options.error(f"--data-dir: there is no folder {str(arguments.data_dir)!r}")
-    if arguments.epochs is None:
-        arguments.epochs = arguments.many_epochs if arguments.full else arguments.few_epochs
     arguments.error, arguments.started = options.error, time.monotonic()
     return arguments
 

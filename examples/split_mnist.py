@@ -13,9 +13,7 @@ import keras_ccl as ccl
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = running.parser(
-        "split_mnist", __doc__, tasks=5, most_tasks=5, epochs=60, full_epochs=60
-    )
+    parser = running.parser("split_mnist", __doc__, tasks=5, most_tasks=5)
     parser.add_argument("--dataset", choices=ccl.datasets.CLASS_NAMES, default="mnist")
     arguments = running.parse(parser, argv)
     data = running.load(arguments.dataset, arguments)

@@ -26,7 +26,7 @@ def command_line() -> running.Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    running.add_stream_options(parser, tasks=3, epochs=5, full_epochs=8)
+    running.add_stream_options(parser, tasks=3, epochs=5)
     parser.add_argument("--stream", choices=("permuted", "split"), default="permuted")
     parser.add_argument("--trials", type=running.whole_number(1), default=10)
     parser.add_argument("--dense-only", action="store_true", help="convolutions are slow on CPUs")

@@ -61,10 +61,11 @@ def tiny_networks(input_shape=(6,), num_classes=3, latent_dim=2, seed=0):
 def tiny(cls=ccl.CCLGM, input_shape=(6,), num_classes=3, latent_dim=2, seed=0, **options):
     """A tiny model of any class."""
     networks = tiny_networks(input_shape, num_classes, latent_dim, seed)
+    of_tiny = {"likelihood": "bernoulli", "prior_components": 2}
     return cls(
         input_shape,
         num_classes,
-        **{"latent_dim": latent_dim, "seed": seed, "prior_components": 2, **networks, **options},
+        **{**of_tiny, "latent_dim": latent_dim, "seed": seed, **networks, **options},
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds.distributions import posterior
 from keras_ccl.bounds.mixtures import fit_classes, fit_gaussian, k_means
@@ -90,3 +91,34 @@ def test_kl_to_a_fitted_mixture_against_monte_carlo_and_before_it_in_closed_form
     ratios = (q.log_prob(z) - prior.distribution().log_prob(z)).numpy()
     assert abs(estimates.mean() - ratios.mean()) < 4 * ratios.std() / np.sqrt(200)
     assert ratios.mean() > 0
+
+
+def told_from(learnt, never, density):
+    """How often a learnt row looks likelier than one that was not, a coin being 0.5."""
+    return (density(learnt)[:, None] > density(never)).mean()
+
+
+@pytest.mark.parametrize("few", [1, 5, 19, 60])
+def test_the_mixture_points_at_no_row_of_a_small_class(few):
+    """Whoever asks it whether a row was learnt hears little more than the mean of the class tells.
+
+    With a Gaussian for each row, the answer would always be right.
+    """
+    by_mixture, by_mean, rng = [], [], np.random.default_rng(few)
+    for _ in range(40):
+        learnt, never = rng.normal(1.0, 0.3, (2, few, 8))
+        z = np.concatenate([learnt, rng.normal(-1.0, 0.3, (400, 8))])
+        y = np.repeat([0, 1], [few, 400])
+        weights, means, trils = fit_classes(
+            z, y, np.full(len(z), 1 / len(z)), num_classes=2, components=20, rng=rng
+        )
+        mixture = tfd.MixtureSameFamily(
+            tfd.Categorical(probs=weights), tfd.MultivariateNormalTriL(means, trils)
+        )
+        by_mixture.append(told_from(learnt, never, lambda z, p=mixture: p.log_prob(z).numpy()))
+        centre = learnt.mean(0)
+        by_mean.append(told_from(learnt, never, lambda z, c=centre: -np.square(z - c).sum(1)))
+    assert np.mean(by_mixture) < np.mean(by_mean) + 0.15
+    used = weights[:20] > 0
+    assert np.count_nonzero(used) == max(few // 20, 1)
+    assert np.linalg.svd(trils[:20][used], compute_uv=False).min() > 0.1  # wide in every direction

@@ -52,6 +52,6 @@ def test_earlier_rows_that_are_not_said_to_be_test_rows_are_refused():
 def test_the_display_counts_over_the_life_of_the_model(capsys):
     model = tiny(ccl.JointVAE, prior="normal")
     model.tasks_seen.assign(3)
-    history = model.fit_tasks([rows()], epochs=1, verbose=2)
+    history = model.fit_tasks([rows()], epochs=1, batch_size=32, verbose=2)
     assert capsys.readouterr().out.startswith("task 4/4  epoch 1/1  accuracy")
     assert history.table().splitlines()[1].split()[:2] == ["task", "4"]

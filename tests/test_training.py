@@ -149,8 +149,10 @@ def test_the_step_is_traced_twice_at_most():
             return super().training_rows(x, y)
 
     model = tiny(Counting)
-    model.fit_tasks([rows(n, seed=n) for n in (20, 33, 17, 1)], epochs=2, batch_size=8, verbose=0)
+    model.fit_tasks([rows(n, seed=n) for n in (20, 33, 17, 3)], epochs=2, batch_size=8, verbose=0)
     assert len(traced) == 2
+    model.fit_tasks([rows(1)] * 2, epochs=1, batch_size=8, verbose=0)
+    assert len(traced) == 3  # the first task that lacks a class
 
 
 @pytest.mark.graph
@@ -179,7 +181,7 @@ def test_a_split_given_as_a_function_is_called_when_its_task_is_reached():
 
 
 def test_progress_tells_task_epoch_accuracy_and_time(capsys):
-    tiny().fit_tasks([rows(), rows()], epochs=2, verbose=2)
+    tiny().fit_tasks([rows(), rows()], epochs=2, batch_size=32, verbose=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("task 2/2  epoch 1/2  accuracy 0.")

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+ROWS_PER_GAUSSIAN = 20
+"""A class has one Gaussian for each so many rows: with fewer it would point at single rows."""
+
 SHRINKAGE_ROWS = 20.0
 """Shrinkage of covariances: the mean variance of the class counts as much as this many rows."""
 
@@ -15,14 +18,18 @@ def fit_classes(
     components: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit `components` Gaussians with full covariances to the points of each class.
+    """Fit Gaussians with full covariances to the points of each class.
+
+    A class of n points has n / `ROWS_PER_GAUSSIAN` of them, at least 1 and at most `components`,
+    each shrunk towards a variance of at least 1 / n: that of N(0, I) for a class of a single point.
+    What is kept of a class says how its rows lie, not where a row is.
 
     Args:
         z: The points, `[N, Z]`.
         y: Their classes, `[N]`, integers in [0, num_classes).
         row_weights: Their weights, `[N]`, not negative.
         num_classes: The number of classes, K.
-        components: The number of Gaussians per class, M.
+        components: The largest number of Gaussians per class, M.
         rng: Draws the seeds of the clusters.
 
     Returns:
@@ -38,11 +45,13 @@ def fit_classes(
     for k in np.unique(y):
         points, shares = z[y == k].astype(np.float64), row_weights[y == k].astype(np.float64)
         within = shares @ np.square(points - np.average(points, 0, shares)) / shares.sum()
-        assigned = k_means(points, components, rng)
+        variance = max(within.mean(), 1 / len(points))
+        fitting = min(max(len(points) // ROWS_PER_GAUSSIAN, 1), components)
+        assigned = k_means(points, fitting, rng)
         for m in np.unique(assigned):
             inside, at = assigned == m, k * components + m
             weights[at] = shares[inside].sum()
-            means[at], trils[at] = fit_gaussian(points[inside], shares[inside], within.mean())
+            means[at], trils[at] = fit_gaussian(points[inside], shares[inside], variance)
     return weights / weights.sum(), means, trils
 
 

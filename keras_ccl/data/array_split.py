@@ -63,6 +63,11 @@ class ArraySplit:
         return len(self.x)
 
     @property
+    def own_batch(self) -> int | None:
+        """Rows per batch that came with the rows: none did."""
+        return None
+
+    @property
     def classes(self) -> set[int]:
         """The classes among the labels."""
         return set(np.unique(self.y).tolist())

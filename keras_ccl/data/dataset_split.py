@@ -130,6 +130,11 @@ class DatasetSplit:
             x, y, *_ = zip(*picked.map(self._standard).as_numpy_iterator(), strict=True)
         return np.concatenate(x), np.concatenate(y)
 
+    @property
+    def own_batch(self) -> int | None:
+        """Rows per batch of a batched dataset, None where it is not batched."""
+        return math.ceil(self.rows / self.counted) if self.batched else None
+
     def steps(self, batch_size: int) -> int:
         """Batches per epoch, as `verify` counted them."""
         return self.counted if self.batched else math.ceil(self.rows / batch_size)

@@ -1,7 +1,7 @@
 """From a task as a user wrote it to one that is ready: splits checked, validation rows held out."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,14 @@ class CheckedTask:
         train, validation = self._held_out(train, validation)
         return ReadyTask(self.number, self.name, train.held(), validation and validation.held())
 
-    def known_steps(self) -> int | None:
-        """The steps of an epoch; None where they are not known yet, or the rows end with it."""
+    def known_steps(self, batch_size: Callable[[int], int]) -> int | None:
+        """The steps of an epoch; None where they are not known yet, or the rows end with it.
+
+        Args:
+            batch_size: a function of the number of rows.
+        """
         if self._steps_per_epoch is None and isinstance(self._train, ArraySplit):
-            return self._train.steps(self._batch_size)
+            return self._train.steps(batch_size(self._train.rows))
         return self._steps_per_epoch
 
     def fingerprint(self, fingerprints: Fingerprints) -> dict[str, Any]:

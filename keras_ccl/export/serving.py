@@ -67,7 +67,8 @@ def classifier(model: JointModel) -> Served:
         }
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
-    return Served(classify, "x", shape, (model.encoder, model.decoder, model.classifier))
+    parts = (model.encoder, model.decoder, model.classifier, model.observation)
+    return Served(classify, "x", shape, parts)
 
 
 def decoder(model: JointModel) -> Served:
@@ -92,7 +93,7 @@ def decoder(model: JointModel) -> Served:
         }
         return {name: where_finite(z, answer) for name, answer in answers.items()}
 
-    return Served(decode, "z", shape, (model.decoder, model.classifier))
+    return Served(decode, "z", shape, (model.decoder, model.classifier, model.observation))
 
 
 class FoldedPrior(NamedTuple):

@@ -23,10 +23,10 @@ class CCLGM(ReadyMade):
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, as in `JointDistributions`.
         decoder: z `[B, Z]` -> `[B, *input_shape]`, as in `JointDistributions`.
         classifier: z `[B, Z]` -> logits `[B, K]`.
-        likelihood: p(x|z), `"bernoulli"` (x in [0, 1]) or `"gaussian"`.
-        observation_scale: standard deviation of the Gaussian p(x|z).
+        likelihood: p(x|z), `"bernoulli"`, `"gaussian"` or None, as in `JointDistributions`.
+        observation_scale: of the Gaussian p(x|z), as in `JointDistributions`.
         prior: p(z) after a task: `"mixture"` or `"normal"` (paper).
-        prior_components: Gaussians per class of the mixture.
+        prior_components: Gaussians per class of the mixture at most; one for each 20 rows.
         classification_weight: as in `JointVAE` (paper: 1).
         classification_at_mean: as in `JointVAE` (paper: 0).
         replay: as in `GenerativeReplay`, like all that follow but the seed.
@@ -53,8 +53,8 @@ class CCLGM(ReadyMade):
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
-        likelihood: str = "bernoulli",
-        observation_scale: float = 0.1,
+        likelihood: str | None = None,
+        observation_scale: float | None = None,
         prior: str = "mixture",
         prior_components: int = 20,
         classification_weight: float = 300.0,

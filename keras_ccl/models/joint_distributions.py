@@ -40,11 +40,13 @@ class JointDistributions(keras.Model):
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, the mean beside the raw log-variance.
         decoder: z `[B, Z]` -> `[B, *input_shape]`, logits (Bernoulli) or means (Gaussian).
         classifier: z `[B, Z]` -> logits `[B, K]`.
-        likelihood: p(x|z), `"bernoulli"` (x in [0, 1]) or `"gaussian"`.
-        observation_scale: standard deviation of the Gaussian p(x|z).
+        likelihood: p(x|z), `"bernoulli"` (x in [0, 1]) or `"gaussian"`; None: Bernoulli for images
+            (height, width, channels), else Gaussian.
+        observation_scale: standard deviation of the Gaussian p(x|z); None: x is standardised by
+            the rows of the first task, and the standard deviation of each value is learnt.
         prior: p(z) after a task: `"normal"`, N(0, I) (paper), or `"mixture"`, Gaussians refitted
             to the posteriors at the end of each task.
-        prior_components: Gaussians per class of the mixture.
+        prior_components: Gaussians per class of the mixture at most; one for each 20 rows.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
@@ -75,22 +77,25 @@ class JointDistributions(keras.Model):
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
-        likelihood: str = "bernoulli",
-        observation_scale: float = 0.1,
+        likelihood: str | None = None,
+        observation_scale: float | None = None,
         prior: str = "normal",
         prior_components: int = 20,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         check_choice("architecture", architecture, networks.ARCHITECTURES)
-        check_choice("likelihood", likelihood, tuple(likelihoods.LIKELIHOODS))
+        input_shape = check_input_shape(input_shape)
+        likelihood = likelihood or likelihoods.likelihood_of_shape(input_shape)
+        check_choice("likelihood", likelihood, likelihoods.LIKELIHOODS)
         check_choice("prior", prior, tuple(priors.PRIORS))
         check_positive("num_classes", num_classes, integer=True)
         check_positive("latent_dim", latent_dim, integer=True)
         check_positive("prior_components", prior_components, integer=True)
-        check_positive("observation_scale", observation_scale)
+        if observation_scale is not None:
+            check_positive("observation_scale", observation_scale)
         super().__init__(**kwargs)
-        self.input_shape = check_input_shape(input_shape)
+        self.input_shape = input_shape
         self.num_classes = num_classes
         self.latent_dim = latent_dim
         self.architecture = architecture
@@ -99,7 +104,9 @@ class JointDistributions(keras.Model):
         self.prior = prior
         self.prior_components = prior_components
         self.seed = seed
-        self.observation = likelihoods.LIKELIHOODS[likelihood](observation_scale)
+        self.observation = likelihoods.make_likelihood(
+            likelihood, observation_scale, self.input_shape
+        )
         given = networks.Networks(encoder, decoder, classifier)
         self.encoder, self.decoder, self.classifier = networks.complete(
             given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
@@ -126,6 +133,7 @@ class JointDistributions(keras.Model):
     def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`, floats or bytes."""
         x = as_floats(x, self.observation.unit_range)
+        x = self.observation.for_encoder(x)
         return distributions.posterior(self.encoder(x, training=training))
 
     def decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:

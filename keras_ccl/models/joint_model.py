@@ -160,8 +160,8 @@ class JointModel(JointDistributions):
         return twin
 
     def take_weights_of(self, model: "JointModel") -> None:
-        """Copy networks and p(z) of a model of the same structure, so that this answers as it."""
-        for part in (*SLOTS, "p_z"):
+        """Copy networks, p(x|z) and p(z) of a model of the same structure: this answers as it."""
+        for part in (*SLOTS, "observation", "p_z"):
             copy_state(getattr(model, part), getattr(self, part))
 
     def in_float32(self) -> "JointModel":
@@ -171,7 +171,8 @@ class JointModel(JointDistributions):
             return self
         copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
         twin = JointModel(**self._joint_options(), **copies, dtype="float32")
-        copy_state(self.p_z, twin.p_z)
+        for part in ("observation", "p_z"):
+            copy_state(getattr(self, part), getattr(twin, part))
         return twin
 
     def _joint_options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
-from keras_ccl.models.current_and_old import posterior_samples, validation_rows
+from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_model import MEASURING_SEED
 from keras_ccl.models.keras_training import KerasTraining
@@ -201,6 +201,8 @@ class JointVAE(KerasTraining):
 
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt: its classes are met as it is learnt."""
+        if self.observation.asks_for_rows and not self.tasks_seen.numpy():
+            self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         self.task_classes.assign(tf.zeros_like(self.task_classes))
         self.method.begin_task(self, task)
 

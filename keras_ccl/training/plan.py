@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_ccl.data.keras_rows import check_class_weight, check_executions
-from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks, earlier_tasks
+from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask, checked_tasks, earlier_tasks
 from keras_ccl.data.streams import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import optimizer, replicas
+from keras_ccl.training.budgets import Budget, batch_size_for, epochs_for
 from keras_ccl.training.progress import VERBOSITIES
 from keras_ccl.training.protocol import ContinualModel
 
@@ -28,8 +29,8 @@ class Plan:
     tasks: list[CheckedTask]
     earlier: list[CheckedTask]
     first_number: int
-    epochs: list[int]
-    batch_size: int
+    epochs: list[int | None]
+    batch_size: int | None
     steps_per_epoch: int | None
     validation_split: float
     class_weight: list[float] | None
@@ -45,7 +46,7 @@ class Plan:
         model: ContinualModel,
         tasks: Any,
         *,
-        epochs: int | Sequence[int],
+        epochs: int | Sequence[int | None] | None,
         class_weight: Mapping[int, float] | None,
         earlier: Sequence[Task | None] = (),
         **settings: Any,
@@ -67,13 +68,15 @@ class Plan:
         each = _epochs_by_task(epochs, len(stream))
         _check_settings(**settings)
         by_class = check_class_weight(class_weight, model.data_spec.num_classes)
-        names = ("batch_size", "steps_per_epoch", "validation_split")
-        reading = {name: settings[name] for name in names}
+        reading = {name: settings[name] for name in ("steps_per_epoch", "validation_split")}
+        if settings["batch_size"] is not None:
+            reading["batch_size"] = settings["batch_size"]
         found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
         again = earlier_tasks(earlier, model.data_spec, seen=first - 1)
         replicas.check(model)
         for task in found:
-            check_executions(model.steps_per_execution, task.known_steps(), f"task {task.number}")
+            steps = task.known_steps(lambda rows: settings["batch_size"] or batch_size_for(rows))
+            check_executions(model.steps_per_execution, steps, f"task {task.number}")
         return cls(
             tasks=found,
             earlier=again,
@@ -88,6 +91,22 @@ class Plan:
         """Names of the tasks."""
         return [task.name for task in self.tasks]
 
+    def budget(self, task: ReadyTask) -> Budget:
+        """Epochs and batch size of a task: as named in the call, else as its rows ask for."""
+        batch_size = self.batch_size or task.train.own_batch or batch_size_for(task.train.rows)
+        steps = self.steps_per_epoch or task.train.steps(batch_size)
+        named = self.epochs[task.number - self.first_number]
+        return Budget(named or epochs_for(task.train.rows, steps), batch_size)
+
+    def chosen(self, task: ReadyTask) -> list[str]:
+        """What of the budget of a task follows from its rows, such as "epochs=60"."""
+        budget = self.budget(task)
+        named = {
+            "epochs": self.epochs[task.number - self.first_number],
+            "batch_size": self.batch_size or task.train.own_batch,
+        }
+        return [f"{name}={value}" for name, value in budget._asdict().items() if not named[name]]
+
     def settings(self) -> dict[str, Any]:
         """What the result depends on beside model and data, for histories and checkpoints."""
         return {
@@ -101,18 +120,19 @@ class Plan:
         }
 
 
-def _epochs_by_task(epochs: int | Sequence[int], tasks: int) -> list[int]:
+def _epochs_by_task(epochs: int | Sequence[int | None] | None, tasks: int) -> list[int | None]:
     each = list(epochs) if isinstance(epochs, Sequence) else [epochs] * tasks
     if len(each) != tasks:
         raise ValueError(f"epochs: expected one number per task, {tasks}; received {len(each)}")
     for number in each:
-        check_positive("epochs", number, integer=True)
+        if number is not None:
+            check_positive("epochs", number, integer=True)
     return each
 
 
 def _check_settings(
     *,
-    batch_size: int,
+    batch_size: int | None,
     steps_per_epoch: int | None,
     validation_split: float,
     optimizer_state: str,
@@ -121,7 +141,8 @@ def _check_settings(
     save_every: int,
     verbose: Any,
 ) -> None:
-    check_positive("batch_size", batch_size, integer=True)
+    if batch_size is not None:
+        check_positive("batch_size", batch_size, integer=True)
     if steps_per_epoch is not None:
         check_positive("steps_per_epoch", steps_per_epoch, integer=True)
     check_share("validation_split", validation_split)

@@ -15,6 +15,7 @@ from keras_ccl.data.keras_rows import check_executions, weigh_classes
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training import optimizer, replicas
+from keras_ccl.training.budgets import Budget
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.plan import Plan
 from keras_ccl.training.progress import StreamProgress
@@ -77,7 +78,6 @@ class Run:
         model.task_history = self.history  # there too if an error ends the run
         self._progress = StreamProgress(
             names=plan.names,
-            epochs=plan.epochs,
             first_task=plan.first_number,
             verbose=plan.verbose if chief else 0,
         )
@@ -109,11 +109,16 @@ class Run:
         first_epoch, done = self._position[1:3] if resumes else (0, 0)
         if plan.optimizer_state == "reset":
             optimizer.reset_optimizer(model)
-        self._progress.start_task(index, first_epoch)
+        budget = plan.budget(task)
+        self._record_budget(index, budget)
+        self._progress.start_task(index, first_epoch, budget.epochs)
+        chosen = plan.chosen(task)
+        if chosen:
+            self._progress.say_once(f"chosen for {task.train.rows} rows: {', '.join(chosen)}")
         if task.train.scaled:
             self._progress.say_once(SAID_OF_BYTES)
         self._logs = EpochLogs()
-        decay = self._decay(task, plan.epochs[index])
+        decay = self._decay(task, budget)
         shown = self._callbacks.begin_task(task, self.history, self._logs, first_epoch)
         guard = LossGuard(task)
         callbacks = self._checkpoints.with_saving(
@@ -125,19 +130,19 @@ class Run:
         )
         with guard.watching(model), optimizer.learning_rate_kept(model.optimizer):
             rows, steps = task.train.training(
-                plan.batch_size,
+                budget.batch_size,
                 seed=model.next_seed(),
                 steps_per_epoch=plan.steps_per_epoch,
                 first_epoch=done,
             )
             check_executions(model.steps_per_execution, steps, f"task {task.number}")
-            held_out = task.validation and model.validation_rows(task.validation, plan.batch_size)
+            held_out = task.validation and model.validation_rows(task.validation, budget.batch_size)
             if task.validation is not None:
                 task.validation.make_passes(done)
             model.keras_fit(
                 weigh_classes(rows, plan.class_weight),
                 initial_epoch=first_epoch,
-                epochs=plan.epochs[index],
+                epochs=budget.epochs,
                 steps_per_epoch=steps,
                 validation_data=held_out,
                 callbacks=callbacks,
@@ -166,8 +171,14 @@ class Run:
         index = task.number - self._plan.first_number
         self._checkpoints.task_done(self._model, index, self.history)
 
-    def _decay(self, task: ReadyTask, epochs: int) -> list[keras.callbacks.Callback]:
+    def _decay(self, task: ReadyTask, budget: Budget) -> list[keras.callbacks.Callback]:
         if not self._decays:
             return []
-        steps = self._plan.steps_per_epoch or task.train.steps(self._plan.batch_size)
-        return [optimizer.CosineDecay(epochs * steps)]
+        steps = self._plan.steps_per_epoch or task.train.steps(budget.batch_size)
+        return [optimizer.CosineDecay(budget.epochs * steps)]
+
+    def _record_budget(self, index: int, budget: Budget) -> None:
+        """What is spent on each task, in the options of the history."""
+        for option, value in budget._asdict().items():
+            by_task = self.history.options.setdefault(f"{option}_by_task", [])
+            by_task[index:] = [value]

@@ -1,0 +1,43 @@
+"""Budgets: epochs and batch size that fit the rows of a task, where a call names none."""
+
+import math
+from typing import NamedTuple
+
+STEPS = 2820
+"""Steps per task where rows are many: 12 epochs of 60,000 rows, or 60 of 12,000."""
+
+FEWEST_EPOCHS = 12
+"""However many rows there are."""
+
+FEWEST_STEPS = 1500
+"""Steps per task where rows are few."""
+
+ROWS_OF_ALL_STEPS = 12_000
+"""From so many rows on a task gets all the steps."""
+
+BATCHES = (16, 256)
+"""The smallest and the largest batch chosen."""
+
+
+class Budget(NamedTuple):
+    """What is spent on a task."""
+
+    epochs: int
+    batch_size: int
+
+
+def batch_size_for(rows: int) -> int:
+    """Rows per batch: the power of 2 that is nearest to a sixteenth of the rows, within limits."""
+    least, most = BATCHES
+    return min(max(2 ** round(math.log2(rows / 16)), least), most)
+
+
+def steps_for(rows: int) -> int:
+    """Steps that a task of so many rows is given: more where rows are many, by a square root."""
+    share = math.sqrt(min(rows / ROWS_OF_ALL_STEPS, 1.0))
+    return round(FEWEST_STEPS + (STEPS - FEWEST_STEPS) * share)
+
+
+def epochs_for(rows: int, steps_per_epoch: int) -> int:
+    """Epochs that make about as many steps as `steps_for` says, or `FEWEST_EPOCHS`."""
+    return max(FEWEST_EPOCHS, round(steps_for(rows) / steps_per_epoch))
