@@ -67,6 +67,7 @@ def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
             np.testing.assert_allclose(values, other[name], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_replicas_know_the_classes_of_all(strategy, still):
     """Class-incremental, the replicas meeting other classes: they learn what one learns."""
     x, y = rows(16, num_classes=4)
@@ -119,6 +120,7 @@ def test_saved_under_a_strategy_it_is_the_same_model_without(strategy, tmp_path)
     np.testing.assert_array_equal(loaded.generate(5, seed=3)[0], model.generate(5, seed=3)[0])
 
 
+@pytest.mark.slow
 def test_a_run_under_a_strategy_resumes(strategy, tmp_path):
     def finish(folder, callbacks=()):
         with strategy.scope():

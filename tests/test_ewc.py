@@ -107,6 +107,7 @@ def test_fisher_information_adds_up_over_tasks_and_the_anchor_is_the_latest_stud
     )
 
 
+@pytest.mark.slow
 def test_a_large_weight_holds_the_student_where_it_was():
     moved = []
     for weight in (0.0, 1e4):
@@ -130,6 +131,7 @@ def test_the_logged_penalty_is_in_the_loss():
     np.testing.assert_allclose(second["loss"], total, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_it_goes_on_as_if_it_had_not_stopped(tmp_path):
     tasks = [rows(60, seed=k) for k in range(2)]
     whole, stopped = tiny(ccl.EWC), tiny(ccl.EWC)

@@ -44,7 +44,7 @@ def unrolled(x):
 @pytest.mark.parametrize(
     ("hidden", "input_shape", "formats"),
     [
-        (stateful, (200,), ("onnx", "litert")),
+        pytest.param(stateful, (200,), ("onnx", "litert"), marks=pytest.mark.slow),
         (recurrent, (6,), ("onnx",)),
         (unrolled, (6,), ("litert",)),
     ],

@@ -132,6 +132,7 @@ def test_the_teacher_of_lwf_is_the_last_student_and_knows_its_classes():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_lwf_keeps_the_old_outputs_on_current_rows():
     """The labels of task 2 say the opposite of task 1's: vae-cl gives in, LwF holds on."""
     x, _ = rows(100)

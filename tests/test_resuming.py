@@ -52,22 +52,21 @@ def assert_goes_on(uninterrupted, tmp_path):
     return check
 
 
+SLOW_1 = pytest.param(ccl.CCLGM, 1, marks=pytest.mark.slow)
 GRAPH_3 = pytest.param(ccl.CCLGM, 3, marks=pytest.mark.graph)
 EWC_3 = pytest.param(ccl.EWC, 3, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(
-    ("cls", "after"), [(ccl.CCLGM, 1), (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), EWC_3]
-)
+@pytest.mark.parametrize(("cls", "after"), [SLOW_1, (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), EWC_3])
 def test_a_stopped_run_ends_as_one_that_was_not(cls, after, assert_goes_on):
     assert_goes_on(cls, Stop(after))
 
 
-GRAPH_5 = pytest.param(ccl.CCLGM, 5, marks=pytest.mark.graph)
+GRAPH_5 = pytest.param(ccl.CCLGM, 5, marks=(pytest.mark.graph, pytest.mark.slow))
 
 
 @pytest.mark.parametrize(
-    ("cls", "after"), [(ccl.CCLGM, 1), GRAPH_5, (ccl.CCLGM, 6), (ccl.CCLGM, 8), (ccl.EWC, 5)]
+    ("cls", "after"), [SLOW_1, GRAPH_5, (ccl.CCLGM, 6), (ccl.CCLGM, 8), (ccl.EWC, 5)]
 )
 def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
     before = signal.getsignal(signal.SIGINT)
@@ -94,6 +93,7 @@ def test_early_stopping_goes_on_where_it_was(after, tasks, tmp_path):
     assert same_weights(weights_of(whole), weights_of(run))
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again_a_dataset_without_length_ends_the_same(tmp_path):
     x, y = rows(48)
 
