@@ -125,4 +125,7 @@ def test_compiled_models_learn_streams_of_mnist(make, architecture):
     model.fit_tasks(ccl.streams.permuted(few, tasks=2), **options)
     record = model.fit_tasks(ccl.streams.split(few)[:2], **options)
     assert model.tasks_seen.numpy() == 4
-    assert record.epochs[1]["accuracy"][-1] > 0.8  # on the two classes of the last task
+    for task in record.epochs:
+        assert task["loss"][-1] < task["loss"][0]
+    if make != ccl.CCLGM.paper:  # where labels weigh 1, they take longer, compiled or not
+        assert record.epochs[1]["accuracy"][-1] > 0.8  # on the two classes of the last task
