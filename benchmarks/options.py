@@ -20,7 +20,7 @@ from timing import timed
 
 import keras_ccl as ccl
 from keras_ccl.data.sources import resolve
-from keras_ccl.methods.registry import METHODS
+from keras_ccl.methods.registry import HEADS, METHODS
 
 STREAMS = ("permuted", "split", "rotated")
 
@@ -41,7 +41,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
     parser.add_argument(
         "options", nargs="*", type=option, help="name=value, of the method or the model"
     )
-    parser.add_argument("--method", choices=METHODS, default="ccl-gm")
+    parser.add_argument("--method", choices=(*METHODS, *HEADS), default="ccl-gm")
     parser.add_argument("--dataset", choices=ccl.datasets.CLASS_NAMES, default="mnist")
     parser.add_argument("--data-dir", type=Path, help="TFDS folder; default: the embedded subset")
     parser.add_argument("--tasks", type=command_line.positive, default=5)
@@ -87,19 +87,22 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parse(parser, argv)
     options = dict(arguments.options)
     try:
-        model = METHODS[arguments.method]((28, 28, 1), 10, seed=arguments.seed, **options)
+        model = {**METHODS, **HEADS}[arguments.method](
+            (28, 28, 1), 10, seed=arguments.seed, **options
+        )
     except (TypeError, ValueError) as error:
         parser.error(str(error))
     stream = stream_of(arguments)
     if len(stream) < arguments.tasks:
         parser.error(f"--tasks: {arguments.stream} has {len(stream)}, received {arguments.tasks}")
-    history, seconds = timed(lambda: model.fit_tasks(stream, epochs=arguments.epochs))
+    epochs = None if model.one_pass else arguments.epochs
+    history, seconds = timed(lambda: model.fit_tasks(stream, epochs=epochs))
     print(history.table())
     found = {
         "stream": arguments.stream,
         "method": arguments.method,
         "options": options,
-        "epochs": arguments.epochs,
+        "epochs": epochs,
         "seed": arguments.seed,
         "average_accuracy": np.round(history.average_accuracy, 4).tolist(),
         "last": np.round(history.accuracy[-1], 4).tolist(),

@@ -178,20 +178,20 @@ def classify(
         class_names: The name of each class.
 
     Returns:
-        For each input its `label`, `probability`, `familiarity` in nats, and the `probabilities` of
-            all classes.
+        For each input its `label`, `probability`, `familiarity` in nats (or None), and the
+            `probabilities` of all classes.
     """
-    outputs = ["probabilities", "familiarity"]
+    outputs = ["probabilities", *({o.name for o in session.get_outputs()} & {"familiarity"})]
     parts = [session.run(outputs, {"x": x[i : i + BATCH]}) for i in range(0, len(x), BATCH)]
-    probabilities, familiarity = (np.concatenate(part) for part in zip(*parts, strict=True))
+    probabilities, *nats = (np.concatenate(part) for part in zip(*parts, strict=True))
     return [
         {
             "label": class_names[int(row.argmax())],
             "probability": float(row.max()),
-            "familiarity": float(nats),
+            "familiarity": float(nats[0][i]) if nats else None,
             "probabilities": dict(zip(class_names, row.tolist(), strict=True)),
         }
-        for row, nats in zip(probabilities, familiarity, strict=True)
+        for i, row in enumerate(probabilities)
     ]
 
 
@@ -237,8 +237,8 @@ def main() -> int:
         print(json.dumps(answers, indent=1))
     else:
         for a in answers:
-            told = f"{a['label']:<12} {a['probability']:7.2%}  familiarity {a['familiarity']:9.2f}"
-            print(f"{a['input']}: {told} nats")
+            familiar = "" if (f := a["familiarity"]) is None else f"  familiarity {f:9.2f} nats"
+            print(f"{a['input']}: {a['label']:<12} {a['probability']:7.2%}{familiar}")
     return 2 if errors else 0
 
 

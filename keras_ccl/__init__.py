@@ -29,6 +29,7 @@ from keras_ccl.data.streams import Task, TaskStream  # noqa: E402
 from keras_ccl.export.export_student import export_student  # noqa: E402
 from keras_ccl.methods.ccl_gm import CCLGM  # noqa: E402
 from keras_ccl.methods.ewc import EWC  # noqa: E402
+from keras_ccl.methods.heads import NearestClassMean, RandomFeatureRidge, StreamingLDA  # noqa: E402
 from keras_ccl.models import networks  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
 from keras_ccl.models.loading import load_model  # noqa: E402
@@ -43,6 +44,9 @@ __all__ = [
     "CCLGM",
     "EWC",
     "JointVAE",
+    "NearestClassMean",
+    "RandomFeatureRidge",
+    "StreamingLDA",
     "Task",
     "TaskHistory",
     "TaskStream",

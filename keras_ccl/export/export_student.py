@@ -16,11 +16,18 @@ from keras_ccl.data.validation import check_choice
 from keras_ccl.export import serving
 from keras_ccl.export.formats import FORMATS, OPSET, require_packages
 from keras_ccl.export.quantization import quantize as write_quantized
-from keras_ccl.export.verification import compare, rows_to_compare
-from keras_ccl.models.joint_model import JointModel
+from keras_ccl.export.verification import (
+    compare,
+    content_hash,
+    inputs_to_compare,
+    latents_to_compare,
+)
+from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_vae import JointVAE
 
 QUANTIZATIONS = (None, "int8")
+
+Student = JointVAE | ClosedFormHead
 
 
 class _Part(NamedTuple):
@@ -40,7 +47,7 @@ class _Part(NamedTuple):
 
 
 def export_student(
-    model: JointVAE,
+    model: Student,
     directory: str | os.PathLike,
     *,
     formats: str | Sequence[str] = ("saved_model", "onnx"),
@@ -51,9 +58,10 @@ def export_student(
 ) -> dict[str, Any]:
     """Export the classifier and the decoder of the student, without teacher and optimizer.
 
+    A head in closed form has a classifier alone.
+
     Every artefact is opened by its own runtime and compared with the Keras model on random inputs,
-    on generated ones, and on `examples`. The files appear in `directory` all at once, or not at
-    all.
+    on generated ones, and on `examples`. The files appear in `directory` all at once or not at all.
 
     The artefacts compute in float32. So does the Keras model that they are compared with, which is
     a copy if the model was trained in mixed precision.
@@ -102,7 +110,7 @@ def export_student(
     return about
 
 
-def describe(model: JointVAE, class_names: Sequence[str] | None = None) -> dict[str, Any]:
+def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the metadata of every artefact, as JSON can hold them.
 
     Args:
@@ -125,32 +133,15 @@ def describe(model: JointVAE, class_names: Sequence[str] | None = None) -> dict[
         "input_shape": list(model.input_shape),
         "input_range": [0, 1] if model.data_spec.unit_range else None,
         "likelihood": model.likelihood,
-        "latent_dim": model.latent_dim,
+        "latent_dim": getattr(model, "latent_dim", None),
         "class_names": names,
         "opset": OPSET,
         "content_hash": content_hash(model),
     }
 
 
-def content_hash(model: JointModel) -> str:
-    """Return the SHA-256 of the weights of the student and of p(z), which identifies the student.
-
-    Args:
-        model: The student.
-
-    Returns:
-        The hash in hexadecimal.
-    """
-    digest = hashlib.sha256()
-    for part in (model.encoder, model.decoder, model.classifier, model.p_z):
-        for weight in part.get_weights():
-            digest.update(f"{weight.shape} {weight.dtype}".encode())
-            digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
-
-
 def _check_request(
-    model: JointVAE,
+    model: Student,
     directory: Path,
     formats: Sequence[str],
     quantize: str | None,
@@ -173,10 +164,14 @@ def _check_request(
 
 
 def _parts_to_export(
-    model: JointModel, examples: tuple[np.ndarray, np.ndarray] | None
+    model: Student, examples: tuple[np.ndarray, np.ndarray] | None
 ) -> dict[str, _Part]:
-    """Return the classifier and the decoder, by the names of their files."""
-    x, z, y = rows_to_compare(model, examples)
+    """Return the classifier, and the decoder where there is one, by the names of their files."""
+    x, y = inputs_to_compare(model, examples)
+    if isinstance(model, ClosedFormHead):
+        head = serving.head(model)
+        return {"classifier": _Part(head, x, _keras_outputs(head, x), y)}
+    z = latents_to_compare(model)
     student = model.in_float32()
     classifier, decoder = serving.classifier(student), serving.decoder(student)
     return {
@@ -204,7 +199,15 @@ def _write_part(
     def record(path: Path, key: str, weights: str = "float32") -> None:
         exact = weights == "float32"
         run = FORMATS[key].open(path)
-        found = compare(path.name, run, part.rows, part.expected, part.labels, exact=exact)
+        found = compare(
+            path.name,
+            run,
+            part.rows,
+            part.expected,
+            part.labels,
+            probability_tolerance=part.served.probability_tolerance,
+            exact=exact,
+        )
         known = {"format": key, "weights": weights, **_size_and_hash(path)}
         records[path.name] = {**known, **found}
 
@@ -220,8 +223,8 @@ def _write_part(
 
 
 def _familiarity_quantiles(classifier: _Part) -> dict[str, float] | None:
-    """Return quantiles of the familiarity of the examples, in nats; None without examples."""
-    if classifier.labels is None:
+    """Return quantiles of the familiarity of the examples, in nats; None where either lacks."""
+    if classifier.labels is None or "familiarity" not in classifier.expected:
         return None
     nats = classifier.expected["familiarity"][-len(classifier.labels) :]
     return {f"{share}%": float(np.quantile(nats, share / 100)) for share in (1, 10, 50)}

@@ -13,8 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.priors import MixturePrior, NormalPrior
+from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.rows import where_finite
+
+HEAD_TOLERANCE = 1e-4
+"""Of the probabilities of a head: its coefficients are large, and so are the differences that the
+last digits of the features make."""
 
 
 class Served(NamedTuple):
@@ -24,13 +29,15 @@ class Served(NamedTuple):
         function: A `tf.function` of one float32 tensor that returns float32 tensors by name.
         input_name: The name of its input.
         input_shape: The shape of its input; the first axis is the batch, None.
-        networks: The Keras models that hold its weights.
+        networks: The Keras layers that hold its weights.
+        probability_tolerance: How far `probabilities` of an artefact may be from the Keras model's.
     """
 
     function: tf.types.experimental.PolymorphicFunction
     input_name: str
     input_shape: tuple[int | None, ...]
-    networks: tuple[keras.Model, ...]
+    networks: tuple[keras.layers.Layer, ...]
+    probability_tolerance: float = 1e-5
 
 
 def classifier(model: JointModel) -> Served:
@@ -69,6 +76,29 @@ def classifier(model: JointModel) -> Served:
 
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
     return Served(classify, "x", shape, parts)
+
+
+def head(model: ClosedFormHead) -> Served:
+    """Return a head in closed form as a function of x `[B, *input_shape]`.
+
+    Its outputs are `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|x).
+
+    Args:
+        model: The head.
+
+    Returns:
+        The function to export.
+    """
+    shape = (None, *model.input_shape)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model.logits(x)
+        answers = {"probabilities": tf.nn.softmax(logits), "logits": logits}
+        return {name: where_finite(x, answer) for name, answer in answers.items()}
+
+    parts = (model.observation, model.feature_map, model.linear)
+    return Served(classify, "x", shape, parts, probability_tolerance=HEAD_TOLERANCE)
 
 
 def decoder(model: JointModel) -> Served:

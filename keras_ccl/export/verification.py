@@ -1,5 +1,6 @@
 """Checks that an exported artefact, run by its own runtime, agrees with the Keras model."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,41 +9,63 @@ import numpy as np
 from keras_ccl.data.validation import check_rows
 from keras_ccl.export.formats import Runner
 from keras_ccl.models.joint_model import JointModel
+from keras_ccl.models.row_model import RowModel
 
-TOLERANCES = {"probabilities": 1e-5, "x": 1e-5}
+TOLERANCE_OF_X = 1e-5
 """The largest difference allowed, relative to max(1, |value|)."""
 
 OTHER_TOLERANCE = 1e-4
 """The same for tensors whose values are not bounded."""
 
 
-def rows_to_compare(
-    model: JointModel, examples: tuple[np.ndarray, np.ndarray] | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Make inputs to compare on: random ones, then generated ones, then the examples.
+def content_hash(model: RowModel) -> str:
+    """Return the SHA-256 of the weights of the student and of p(z), which identifies the student.
+
+    Args:
+        model: The student.
+
+    Returns:
+        The hash in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for weight in model.weights_that_answer():
+        digest.update(f"{weight.shape} {weight.dtype}".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def inputs_to_compare(
+    model: RowModel, examples: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Make inputs of a classifier: random ones, generated ones if it can, then the examples.
 
     Args:
         model: The student.
         examples: Inputs `[n, *input_shape]` and labels `[n]`, or None.
 
     Returns:
-        Inputs of the classifier, `[N, *input_shape]`.
-        Inputs of the decoder, `[M, Z]`.
-        The labels of the last n inputs of the classifier, or None without examples.
+        The inputs, `[N, *input_shape]`.
+        The labels of the last n of them, or None without examples.
 
     Raises:
         ValueError: If the examples do not fit the model.
     """
     rng = np.random.default_rng(0)
     low, high = (0, 1) if model.data_spec.unit_range else (-3, 3)
-    x = [rng.uniform(low, high, (64, *model.input_shape)), model.generate(64, seed=0)[0]]
-    z = [rng.standard_normal((64, model.latent_dim)), np.asarray(model.p_z.sample(64, (0, 2)))]
+    x = [rng.uniform(low, high, (64, *model.input_shape))]
+    if isinstance(model, JointModel):
+        x.append(model.generate(64, seed=0)[0])
     y = None
     if examples is not None:
-        given, labels = examples
-        given, y = check_rows(given, labels, model.data_spec, "examples")
+        given, y = check_rows(*examples, model.data_spec, "examples")
         x.append(given)
-    return np.concatenate(x).astype(np.float32), np.concatenate(z).astype(np.float32), y
+    return np.concatenate(x).astype(np.float32), y
+
+
+def latents_to_compare(model: JointModel) -> np.ndarray:
+    """Make inputs of the decoder of a model, `[M, Z]`: random ones, then samples of p(z)."""
+    random = np.random.default_rng(1).standard_normal((64, model.latent_dim))
+    return np.concatenate([random, np.asarray(model.p_z.sample(64, (0, 2)))]).astype(np.float32)
 
 
 def compare(
@@ -52,6 +75,7 @@ def compare(
     expected: Mapping[str, np.ndarray],
     labels: np.ndarray | None = None,
     *,
+    probability_tolerance: float = 1e-5,
     exact: bool = True,
 ) -> dict[str, Any]:
     """Compare an artefact with the Keras model, on all rows at once and on the first one alone.
@@ -62,6 +86,7 @@ def compare(
         rows: Its inputs, `[N, ...]`.
         expected: The outputs of the Keras model by name.
         labels: The labels of the last rows, to measure the accuracy on.
+        probability_tolerance: The largest difference of `probabilities` allowed.
         exact: Whether a difference above the tolerance is an error. Differences are recorded in
             any case.
 
@@ -83,20 +108,22 @@ def compare(
             f"{name}: expected tensors {sorted(expected)}, received {sorted(received)}"
         )
     worst = {}
+    named = {"probabilities": probability_tolerance, "x": TOLERANCE_OF_X}
+    tolerance = {key: named.get(key, OTHER_TOLERANCE) for key in expected}
     for key, value in expected.items():
         where = f"{name}: tensor {key!r}"
         worst[key] = max(
             _worst_difference(received[key], value, where),
             _worst_difference(alone[key], value[:1], where),
         )
-        allowed = TOLERANCES.get(key, OTHER_TOLERANCE)
-        if exact and worst[key] > allowed:
+        if exact and worst[key] > tolerance[key]:
             raise ValueError(
-                f"{where} differs from the Keras model by {worst[key]:.3g}, more than {allowed:g}"
+                f"{where} differs from the Keras model by {worst[key]:.3g}, more than "
+                f"{tolerance[key]:g}"
             )
     record: dict[str, Any] = {"rows": len(rows), "worst_difference": worst}
     if exact:
-        record["tolerance"] = {key: TOLERANCES.get(key, OTHER_TOLERANCE) for key in worst}
+        record["tolerance"] = tolerance
     return record | _compare_labels(received, expected, labels)
 
 

@@ -1,12 +1,15 @@
 """Every method by its name on the command line, for examples, sweep and benchmarks."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from keras_ccl.methods.ccl_gm import CCLGM
 from keras_ccl.methods.ewc import EWC
+from keras_ccl.methods.heads import NearestClassMean, RandomFeatureRidge, StreamingLDA
 from keras_ccl.methods.lwf import LearningWithoutForgetting
 from keras_ccl.methods.si import SynapticIntelligence
+from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_vae import JointVAE
 from keras_ccl.models.method import Method
 
@@ -32,3 +35,11 @@ METHODS: dict[str, Maker] = {
     "lwf": joint_vae_with(LearningWithoutForgetting),
     "si": joint_vae_with(SynapticIntelligence),
 }
+
+HEADS: dict[str, Callable[..., ClosedFormHead]] = {
+    "nearest-mean": NearestClassMean,
+    "lda": StreamingLDA,
+    "ridge": RandomFeatureRidge,
+    "ridge-patches": functools.partial(RandomFeatureRidge, features="patches"),
+}
+"""Heads in closed form, which have no networks and learn in one pass."""

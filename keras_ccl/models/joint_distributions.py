@@ -1,23 +1,16 @@
 """JointDistributions: p(x, y, z) = p(x|z) p(y|z) p(z) and its posterior q(z|x), over tensors."""
 
-import random
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.byte_inputs import as_floats
-from keras_ccl.data.validation import (
-    DataSpec,
-    check_choice,
-    check_input_shape,
-    check_positive,
-)
+from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
-from keras_ccl.training import replicas
+from keras_ccl.models.row_model import RowModel
 
 
 class Inference(NamedTuple):
@@ -29,7 +22,7 @@ class Inference(NamedTuple):
     p_y: tfd.Distribution
 
 
-class JointDistributions(keras.Model):
+class JointDistributions(RowModel):
     """The networks and distributions of a joint VAE.
 
     Args:
@@ -112,23 +105,8 @@ class JointDistributions(keras.Model):
             given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
-        drawn = random.randrange(2**31) if seed is None else seed  # as Keras draws its own
-        first = np.random.SeedSequence(drawn).generate_state(1) >> 1  # fits int32
-        self.noise = self.add_weight(
-            name="noise",
-            shape=(2,),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",  # each counts on by the same
-        )
-        self.noise.assign([int(first[0]), 0])
+        self.make_noise()
         self.built = True
-
-    @property
-    def data_spec(self) -> DataSpec:
-        """What the model expects of a row."""
-        return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`, floats or bytes."""
@@ -188,12 +166,3 @@ class JointDistributions(keras.Model):
         q = self.encode(x)
         of_z, of_x = (self.classify(at).logits_parameter() for at in (z, q.mean()))
         return rows.Generated(z, x, rows.generated_labels(of_z, of_x, labels, temperature), q)
-
-    def next_seed(self) -> tf.Tensor:
-        """A stateless seed, `[2]` int32, that comes once, and to one replica.
-
-        A weight holds it, where Keras's `SeedGenerator` would not be saved with the model.
-        """
-        seed = tf.identity(self.noise.value)
-        self.noise.assign_add([0, 1])
-        return replicas.fold_in_replica(seed)

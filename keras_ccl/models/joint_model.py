@@ -4,7 +4,6 @@ A teacher is no more than this; `JointVAE` adds the training.
 """
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -34,25 +33,6 @@ class JointModel(JointDistributions):
     Its arguments are those of `JointDistributions`. No rows have empty answers, and what it says of
     a row with a NaN or an infinite value is NaN.
     """
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """Keras's `predict`, p(y|x) at the posterior mean, which needs at least one row.
-
-        Args:
-            x: `[N, *input_shape]`, or what else Keras takes.
-            *args: of `keras.Model.predict`.
-            **kwargs: of `keras.Model.predict`.
-
-        Returns:
-            `[N, K]`.
-        """
-        if hasattr(x, "shape"):
-            x = np.asarray(x)
-            check_numbers(x.dtype, "x")
-            if not len(x):
-                check_shape(x.shape[1:], self.data_spec, "x")
-                return np.zeros((0, self.num_classes), np.float32)
-        return super().predict(x, *args, **kwargs)
 
     def generate(self, n: int, *, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows of what was learnt.
@@ -178,52 +158,12 @@ class JointModel(JointDistributions):
     def _joint_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
+    def weights_that_answer(self) -> list[np.ndarray]:
+        """Those of the networks and of p(z)."""
+        parts = [*(getattr(self, slot) for slot in SLOTS), self.p_z]
+        return [weight for part in parts for weight in part.get_weights()]
+
     # Saving.
-
-    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
-        """Keras's `save` to a .keras file; its older format, .h5, cannot hold such a model.
-
-        Args:
-            filepath: ends in .keras.
-            *args: of `keras.Model.save`.
-            **kwargs: of `keras.Model.save`.
-
-        Raises:
-            ValueError: for a name that ends in .h5 or .hdf5.
-        """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise ValueError(f"save: expected a name that ends in .keras, received {filepath}")
-        super().save(filepath, *args, **kwargs)
-
-    def export(
-        self,
-        filepath: str | os.PathLike,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Keras's own export, of p(y|x) alone. See `export_student` for the student as a whole.
-
-        A SavedModel written by Keras holds every weight of the model, the teacher's too.
-
-        Args:
-            filepath: as in `keras.Model.export`.
-            format: as in `keras.Model.export`.
-            verbose: as in `keras.Model.export`.
-            input_signature: by default x `[B, *input_shape]`, float32.
-            **kwargs: of the format.
-        """
-        if input_signature is None:
-            shape = (None, *self.input_shape)
-            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="x")]
-        super().export(
-            filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
-        )
-
-    def options(self) -> dict[str, Any]:
-        """The options by name, without the networks."""
-        return {name: getattr(self, name) for name in self.option_names}
 
     def get_config(self) -> dict[str, Any]:
         """Options and networks, default ones too, so that a changed default breaks no file."""

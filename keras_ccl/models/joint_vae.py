@@ -13,7 +13,7 @@ from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
 from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
 from keras_ccl.models.joint_distributions import Inference
-from keras_ccl.models.joint_model import MEASURING_SEED
+from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.layer_losses import adds_losses, sum_of_losses
 from keras_ccl.models.method import Method
@@ -22,7 +22,7 @@ from keras_ccl.training import replicas
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
-class JointVAE(KerasTraining):
+class JointVAE(KerasTraining, JointModel):
     """A VAE with a classifier on its latent variable: maximises the joint bound, eq. 4.
 
     Trained task after task, on current rows alone, it is the paper's baseline **vae-cl**. A method
@@ -42,7 +42,7 @@ class JointVAE(KerasTraining):
         task_classes: `[K]`, 1 for the classes of the current task met so far.
     """
 
-    option_names = (*KerasTraining.option_names, "classification_weight", "classification_at_mean")
+    option_names = (*JointModel.option_names, "classification_weight", "classification_at_mean")
 
     def __init__(
         self,

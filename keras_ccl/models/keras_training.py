@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_ccl.data.keras_rows import BATCH, check_class_weight, together
 from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import check_rows, check_weight
-from keras_ccl.models.joint_model import JointModel
+from keras_ccl.models.row_model import RowModel
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.models.user_metrics import as_metrics, one_row
 from keras_ccl.results.history import TaskHistory
@@ -18,7 +18,7 @@ from keras_ccl.training.fit_tasks import fit_tasks
 from keras_ccl.training.optimizer import build_optimizer
 
 
-class KerasTraining(JointModel):
+class KerasTraining(RowModel):
     """`compile`, `fit`, `evaluate` and their kin. The step is that of the class below it.
 
     Attributes:
@@ -26,7 +26,10 @@ class KerasTraining(JointModel):
         measured_always: the names of those that both `train_step` and `test_step` measure.
         measured_in_test: those of `test_step` alone.
         task_history: of the last `fit_tasks`, up to where it came, or None.
+        one_pass: whether more than one epoch of a task would teach it nothing.
     """
+
+    one_pass = False
 
     step_metrics: StepMetrics
     task_history: TaskHistory | None = None
@@ -35,7 +38,7 @@ class KerasTraining(JointModel):
 
     fit_tasks = fit_tasks
     fit = fit_one_task
-    keras_fit = JointModel.fit
+    keras_fit = keras.Model.fit
 
     # Compiling.
 

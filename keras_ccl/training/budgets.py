@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+from keras_ccl.data.validation import check_positive
+
 STEPS = 2820
 """Steps per task where rows are many: 12 epochs of 60,000 rows, or 60 of 12,000."""
 
@@ -41,3 +43,14 @@ def steps_for(rows: int) -> int:
 def epochs_for(rows: int, steps_per_epoch: int) -> int:
     """Epochs that make about as many steps as `steps_for` says, or `FEWEST_EPOCHS`."""
     return max(FEWEST_EPOCHS, round(steps_for(rows) / steps_per_epoch))
+
+
+def check_epochs(epochs: int, *, one_pass: bool) -> None:
+    """Refuse a number of epochs that is none, or more than a model that learns in one pass takes.
+
+    Raises:
+        ValueError: telling what was expected.
+    """
+    check_positive("epochs", epochs, integer=True)
+    if one_pass and epochs > 1:
+        raise ValueError(f"epochs: expected 1 or None of a head in closed form, received {epochs}")

@@ -18,10 +18,11 @@ def evaluate_tasks(
         tasks: those seen so far.
 
     Returns:
-        Accuracies in [0, 1], and negative ELBOs in nats per row; NaN for a task without test rows.
+        Accuracies in [0, 1], and negative ELBOs in nats per row; NaN for a task without test rows,
+        and negative ELBOs of a model that has none.
     """
     results = [_measure(model, task) for task in tasks]
-    return [r["accuracy"] for r in results], [r["negative_elbo"] for r in results]
+    return [r["accuracy"] for r in results], [r.get("negative_elbo", math.nan) for r in results]
 
 
 def _measure(model: ContinualModel, task: CheckedTask) -> dict[str, float]:

@@ -18,6 +18,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split, as_split
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import replicas
+from keras_ccl.training.budgets import check_epochs
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.protocol import ContinualModel
 from keras_ccl.training.task_callbacks import check_callbacks, tell
@@ -80,7 +81,7 @@ def fit_one_task(
     size = BATCH if batch_size is None else batch_size
     check_callbacks(given, None)
     check_positive("batch_size", size, integer=True)
-    check_positive("epochs", epochs, integer=True)
+    check_epochs(epochs, one_pass=model.one_pass)
     check_share("validation_split", validation_split)
     check_choice("shuffle", shuffle, (True, False))
     by_class = check_class_weight(class_weight, model.data_spec.num_classes)

@@ -11,7 +11,7 @@ from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask, checked_tasks, ea
 from keras_ccl.data.streams import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import optimizer, replicas
-from keras_ccl.training.budgets import Budget, batch_size_for, epochs_for
+from keras_ccl.training.budgets import Budget, batch_size_for, check_epochs, epochs_for
 from keras_ccl.training.progress import VERBOSITIES
 from keras_ccl.training.protocol import ContinualModel
 
@@ -65,7 +65,7 @@ class Plan:
             TypeError, ValueError: with the number of the task, what was expected and what came.
         """
         stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
-        each = _epochs_by_task(epochs, len(stream))
+        each = _epochs_by_task(epochs, len(stream), one_pass=model.one_pass)
         _check_settings(**settings)
         by_class = check_class_weight(class_weight, model.data_spec.num_classes)
         reading = {name: settings[name] for name in ("steps_per_epoch", "validation_split")}
@@ -120,14 +120,16 @@ class Plan:
         }
 
 
-def _epochs_by_task(epochs: int | Sequence[int | None] | None, tasks: int) -> list[int | None]:
+def _epochs_by_task(
+    epochs: int | Sequence[int | None] | None, tasks: int, *, one_pass: bool
+) -> list[int | None]:
     each = list(epochs) if isinstance(epochs, Sequence) else [epochs] * tasks
     if len(each) != tasks:
         raise ValueError(f"epochs: expected one number per task, {tasks}; received {len(each)}")
     for number in each:
         if number is not None:
-            check_positive("epochs", number, integer=True)
-    return each
+            check_epochs(number, one_pass=one_pass)
+    return [1] * tasks if one_pass else each
 
 
 def _check_settings(

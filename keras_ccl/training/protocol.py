@@ -16,7 +16,8 @@ class ContinualModel(Protocol):
     """A Keras model that learns one task after the other.
 
     `compile` and `keras_fit`, which begins and ends no task, are Keras's own, and so is `evaluate`,
-    which takes splits too; what it returns holds `accuracy` and `negative_elbo` (nats).
+    which takes splits too; what it returns holds `accuracy` and, of a generative model,
+    `negative_elbo` (nats).
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight, counted by `end_task`.
@@ -24,12 +25,14 @@ class ContinualModel(Protocol):
         seed: of initial weights and noise, or None.
         method_name: what histories call the method.
         data_spec: what the model expects of rows.
+        one_pass: whether more than one epoch of a task would teach it nothing.
         task_history: of the last `fit_tasks`, up to where it came, or None.
     """
 
     tasks_seen: Any
     noise: Any
     seed: int | None
+    one_pass: bool
     task_history: TaskHistory | None
     optimizer: keras.optimizers.Optimizer
     compiled: bool

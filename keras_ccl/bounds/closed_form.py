@@ -1,0 +1,132 @@
+"""Linear classifiers in closed form, from counts, sums and second moments of features (NumPy).
+
+The statistics of rows that come task after task are those of all rows together, whatever their
+order: what is solved from them does not forget.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+NEVER = -1e9
+"""The logit of a class that no row had."""
+
+LEAST_VARIANCE = 1e-6
+"""Of a feature."""
+
+PENALTIES = (0.3, 3.0, 30.0, 300.0)
+"""Of a ridge regression, in units of the mean variance of a feature."""
+
+LEAST_UNEXPLAINED = 0.01
+"""The variance of a score is at least that of a deviation of 0.1: logits stay within some 100."""
+
+
+class Moments(NamedTuple):
+    """Sums over rows with features f `[D]` and labels y, each counting by its weight.
+
+    Attributes:
+        counts: `[K]`, of the rows of each class.
+        sums: `[K, D]`, of f of each class.
+        products: `[D, D]`, of f f', or `[D]`, of their diagonals.
+    """
+
+    counts: np.ndarray
+    sums: np.ndarray
+    products: np.ndarray
+
+    @property
+    def means(self) -> np.ndarray:
+        """Of each class, `[K, D]`; 0 where it has no rows."""
+        return self.sums / np.maximum(self.counts, 1e-30)[:, np.newaxis]
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The mean of all rows, `[D]`."""
+        return self.sums.sum(0) / self.counts.sum()
+
+
+class Linear(NamedTuple):
+    """logits = (f - centre) @ kernel + bias, which loses fewer digits than f @ kernel would.
+
+    Attributes:
+        centre: `[D]`, the mean of all rows.
+        kernel: `[D, K]`.
+        bias: `[K]`.
+    """
+
+    centre: np.ndarray
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+def nearest_mean(moments: Moments) -> Linear:
+    """p(y|f) where each class is a Gaussian about its mean with the same spread in all directions.
+
+    The most likely class is the one whose mean is nearest. Classes are equally likely.
+
+    Args:
+        moments: with the diagonals of the products, `[D]`.
+    """
+    means = moments.means
+    within = moments.products.sum() - np.sum(moments.counts * np.square(means).sum(1))
+    variance = max(within / (moments.counts.sum() * means.shape[1]), LEAST_VARIANCE)
+    about = means - moments.centre
+    return _only_met(about.T / variance, -np.square(about).sum(1) / (2 * variance), moments)
+
+
+def linear_discriminant(moments: Moments, shrinkage: float) -> Linear:
+    """p(y|f) where each class is a Gaussian about its mean with the same covariance.
+
+    Hayes and Kanan 2020. Classes are equally likely.
+
+    Args:
+        moments: with products `[D, D]`.
+        shrinkage: the share of the covariance that is replaced by a multiple of the identity.
+    """
+    means, rows = moments.means, moments.counts.sum()
+    within = moments.products - (means.T * moments.counts) @ means
+    covariance = within / rows
+    spread = max(np.trace(covariance) / len(covariance), LEAST_VARIANCE)
+    covariance *= 1 - shrinkage
+    covariance.flat[:: len(covariance) + 1] += shrinkage * spread
+    about = means.T - moments.centre[:, np.newaxis]
+    kernel = np.linalg.solve(covariance, about)
+    return _only_met(kernel, -0.5 * np.sum(about * kernel, 0), moments)
+
+
+def ridge(moments: Moments, penalty: float | None = None) -> Linear:
+    """p(y|f) from a ridge regression of one-hot labels on f, with an intercept.
+
+    The score of a class is a Gaussian about its one-hot value, whose variance is the error that
+    generalised cross-validation (Golub, Heath and Wahba 1979) expects on other rows: logits are
+    scores over that variance.
+
+    Args:
+        moments: with products `[D, D]`.
+        penalty: of the squared coefficients, in units of the mean variance of a feature; None: the
+            one of `PENALTIES` with the least error. The sums tell it, without any row.
+    """
+    rows, centre = moments.counts.sum(), moments.centre
+    scatter = moments.products - rows * np.outer(centre, centre)
+    spread = max(np.trace(scatter) / (rows * len(scatter)), LEAST_VARIANCE)
+    with_labels = moments.sums.T - np.outer(centre, moments.counts)
+    of_labels = np.sum(moments.counts * (1 - moments.counts / rows))
+
+    def solved(penalty: float) -> tuple[float, np.ndarray]:
+        inverse = np.linalg.inv(scatter + penalty * spread * np.eye(len(scatter)))
+        kernel = inverse @ with_labels
+        freedom = len(scatter) - penalty * spread * np.trace(inverse)
+        # With (S + p I) k = b, the squares left are y'y - 2 k'b + k'S k = y'y - k'b - p k'k.
+        left = of_labels - np.sum(with_labels * kernel) - penalty * spread * np.sum(kernel**2)
+        free = max(1 - (1 + freedom) / rows, 1e-3)
+        return max(left, 0) / (rows * len(moments.counts) * free**2), kernel
+
+    tried = [solved(p) for p in (PENALTIES if penalty is None else (penalty,))]
+    error, kernel = min(tried, key=lambda found: found[0])
+    variance = max(error, LEAST_UNEXPLAINED)
+    return _only_met(kernel / variance, moments.counts / (rows * variance), moments)
+
+
+def _only_met(kernel: np.ndarray, bias: np.ndarray, moments: Moments) -> Linear:
+    met = moments.counts > 0
+    return Linear(moments.centre, np.where(met, kernel, 0), np.where(met, bias, NEVER))

@@ -1,0 +1,240 @@
+"""ClosedFormHead: a classifier on features that do not change, solved from sums over the rows."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.bounds import likelihoods
+from keras_ccl.bounds.closed_form import Linear, Moments
+from keras_ccl.data.byte_inputs import as_floats
+from keras_ccl.data.ready_tasks import ReadyTask
+from keras_ccl.data.splits import Split
+from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
+from keras_ccl.models.current_and_old import MEASURED_ROWS
+from keras_ccl.models.fixed_features import FEATURES
+from keras_ccl.models.keras_training import KerasTraining
+from keras_ccl.models.rows import where_finite
+from keras_ccl.models.step_metrics import StepMetrics
+from keras_ccl.training import replicas
+
+FORMAT = 1
+"""Of saved heads. A file of another format is refused by its number."""
+
+
+class CentredLinear(keras.layers.Layer):
+    """features f `[B, D]` -> logits (f - centre) @ kernel + bias, `[B, K]`; all 0 at first.
+
+    Args:
+        size: D.
+        num_classes: K.
+    """
+
+    def __init__(self, size: int, num_classes: int) -> None:
+        super().__init__(trainable=False, dtype="float32")
+        state = {"initializer": "zeros", "trainable": False}
+        self.centre = self.add_weight(name="centre", shape=(size,), **state)
+        self.kernel = self.add_weight(name="kernel", shape=(size, num_classes), **state)
+        self.bias = self.add_weight(name="bias", shape=(num_classes,), **state)
+        self.built = True
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        return (features - self.centre) @ self.kernel + self.bias
+
+
+class ClosedFormHead(KerasTraining):
+    """A linear classifier on fixed features, solved at the end of each task.
+
+    Each row is read once, and added to the counts, sums and second moments of its class. These are
+    all that is kept. They do not depend on the order of rows and tasks, so nothing is forgotten,
+    but nothing is learnt of x either: the features stay as they were made.
+
+    Args:
+        input_shape: shape of one x: (height, width, channels), or any other.
+        num_classes: K.
+        features: `"raw"`: x itself; `"relu"` or `"fourier"`: of random projections; `"patches"`:
+            of the patches of an image.
+        feature_count: D, how many random features at most. The default takes 61 MB.
+        likelihood: what values x has, as in `JointDistributions`: `"bernoulli"`: in [0, 1];
+            `"gaussian"`: any, which are standardised by the rows of the first task.
+        seed: of random features; None draws one.
+        **kwargs: of `keras.Model`.
+
+    Attributes:
+        tasks_seen: how many tasks were learnt, an integer weight.
+
+    Raises:
+        ValueError: for an unknown option, or features that do not fit the inputs.
+    """
+
+    option_names: tuple[str, ...] = (
+        "input_shape",
+        "num_classes",
+        "features",
+        "feature_count",
+        "likelihood",
+        "seed",
+    )
+    products_of_pairs = True  # whether `solve` needs the products of all pairs of features
+    one_pass = True
+    measured_always = ("loss",)
+    measured_in_test = ()
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        *,
+        features: str = "raw",
+        feature_count: int = 3900,
+        likelihood: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        input_shape = check_input_shape(input_shape)
+        likelihood = likelihood or likelihoods.likelihood_of_shape(input_shape)
+        check_choice("likelihood", likelihood, likelihoods.LIKELIHOODS)
+        check_choice("features", features, tuple(FEATURES))
+        check_positive("num_classes", num_classes, integer=True)
+        check_positive("feature_count", feature_count, integer=True)
+        super().__init__(**kwargs)
+        self.input_shape, self.num_classes = input_shape, num_classes
+        self.features, self.feature_count = features, feature_count
+        self.likelihood, self.seed = likelihood, seed
+        self.observation = likelihoods.make_likelihood(likelihood, None, input_shape)
+        self.observation.trainable = False
+        self.make_noise()
+        self.feature_map = FEATURES[features](
+            input_shape,
+            size=feature_count,
+            unit_range=self.observation.unit_range,
+            seed=int(self.noise.numpy()[0]),
+        )
+        size = self.feature_map.size
+        self.tasks_seen = self._state("tasks_seen", (), "int32")
+        self.counts = self._state("counts", (num_classes,))
+        self.sums = self._state("sums", (num_classes, size))
+        self.products = self._state("products", (size,) * (2 if self.products_of_pairs else 1))
+        self.linear = CentredLinear(size, num_classes)
+        self.step_metrics = StepMetrics(self.measured_always)
+        self.built = True
+
+    def solve(self, moments: Moments) -> Linear:
+        """The classifier that follows from all rows so far.
+
+        Args:
+            moments: of the features of all rows, float64.
+        """
+        raise NotImplementedError
+
+    @property
+    def method_name(self) -> str:
+        """What histories and artefacts call the method."""
+        return type(self).__name__
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of what is kept of the rows: counts, sums and products."""
+        return sum(weight.numpy().nbytes for weight in (self.counts, self.sums, self.products))
+
+    def featurize(self, x: tf.Tensor) -> tf.Tensor:
+        """Features `[B, D]` of x `[B, *input_shape]`, floats or bytes."""
+        x = as_floats(x, self.observation.unit_range)
+        return self.feature_map(self.observation.for_encoder(x))
+
+    def logits(self, x: tf.Tensor) -> tf.Tensor:
+        """log p(y|x) up to a constant, `[B, K]`, for x `[B, *input_shape]`."""
+        return self.linear(self.featurize(x))
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """p(y|x), `[B, K]`; NaN for a row that is not finite."""
+        return where_finite(x, tf.nn.softmax(self.logits(x)))
+
+    # One step.
+
+    def term_weights(self) -> dict[str, float]:
+        """The loss has no terms: it is measured, and not minimised."""
+        return {}
+
+    def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
+        """Add a batch to the sums. Loss and accuracy are those of the tasks before."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+        features = self.featurize(x)
+        row_weights = (
+            tf.ones_like(y[:, :1]) if weight is None else tf.cast(weight, y.dtype)[:, None]
+        )
+        weighed = features * row_weights
+        if self.products_of_pairs:
+            products = tf.matmul(weighed, features, transpose_a=True)
+        else:
+            products = tf.reduce_sum(weighed * features, 0)
+        for kept, new in (
+            (self.counts, tf.reduce_sum(y * row_weights, 0)),
+            (self.sums, tf.matmul(y, weighed, transpose_a=True)),
+            (self.products, products),
+        ):
+            kept.assign_add(replicas.over_replicas(new))
+        return self._measured(features, y, weight)
+
+    def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
+        """Cross-entropy, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+        return self._measured(self.featurize(x), y, weight)
+
+    def _measured(
+        self, features: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
+        logits = self.linear(features)
+        loss = keras.losses.categorical_crossentropy(y, tf.nn.softmax(logits))
+        if weight is not None:
+            loss *= tf.cast(weight, loss.dtype)
+        return replicas.reducible_logs(self.measure({"loss": loss}, y, logits, weight))
+
+    # From task to task.
+
+    def validation_rows(self, split: Split, batch_size: int) -> tf.data.Dataset:
+        """Held-out rows of the current task."""
+        return split.batches(batch_size)
+
+    def begin_task(self, task: ReadyTask) -> None:
+        """Called before a task is learnt: the first tells how to standardise."""
+        if self.observation.asks_for_rows and not self.tasks_seen.numpy():
+            self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+
+    def end_task(self, task: ReadyTask) -> None:
+        """Called after a task is learnt: solves for the classifier, and counts the task."""
+        kept = (self.counts, self.sums, self.products)
+        moments = Moments(*(weight.numpy().astype(np.float64) for weight in kept))
+        self.linear.set_weights(self.solve(moments))
+        self.tasks_seen.assign_add(1)
+
+    # Saving.
+
+    def weights_that_answer(self) -> list[np.ndarray]:
+        """Those of features and classifier, not the sums that it is solved from."""
+        parts = (self.observation, self.feature_map, self.linear)
+        return [weight for part in parts for weight in part.get_weights()]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "format": FORMAT, **self.options()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ClosedFormHead":
+        config = dict(config)
+        saved = config.pop("format", None)
+        if saved != FORMAT:
+            raise ValueError(f"expected a head saved in format {FORMAT}, received format {saved}")
+        return cls(**config)
+
+    def _state(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # each adds what all have together
+        )

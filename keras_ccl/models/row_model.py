@@ -1,0 +1,133 @@
+"""RowModel: what every model of the library has in common, whatever it learns."""
+
+import os
+import random
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.bounds.likelihoods import Likelihood
+from keras_ccl.data.validation import DataSpec, check_numbers, check_shape
+from keras_ccl.training import replicas
+
+
+class RowModel(keras.Model):
+    """A Keras model of rows x that answers p(y|x), with noise of its own.
+
+    Attributes:
+        option_names: the arguments of the constructor, each an attribute of the same name.
+        observation: what values x may have, and how a network sees them.
+    """
+
+    option_names: tuple[str, ...] = ()
+    input_shape: tuple[int, ...]
+    num_classes: int
+    seed: int | None
+    observation: Likelihood
+
+    def make_noise(self) -> None:
+        """Make the weight that `next_seed` counts on."""
+        drawn = self.seed
+        if drawn is None:
+            drawn = random.randrange(2**31)  # as Keras draws its own
+        first = np.random.SeedSequence(drawn).generate_state(1) >> 1  # fits int32
+        self.noise = self.add_weight(
+            name="noise",
+            shape=(2,),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # each counts on by the same
+        )
+        self.noise.assign([int(first[0]), 0])
+
+    @property
+    def data_spec(self) -> DataSpec:
+        """What the model expects of a row."""
+        return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
+
+    def next_seed(self) -> tf.Tensor:
+        """A stateless seed, `[2]` int32, that comes once, and to one replica.
+
+        A weight holds it, where Keras's `SeedGenerator` would not be saved with the model.
+        """
+        seed = tf.identity(self.noise.value)
+        self.noise.assign_add([0, 1])
+        return replicas.fold_in_replica(seed)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Keras's `predict`, p(y|x), where Keras needs at least one row.
+
+        Args:
+            x: `[N, *input_shape]`, or what else Keras takes.
+            *args: of `keras.Model.predict`.
+            **kwargs: of `keras.Model.predict`.
+
+        Returns:
+            `[N, K]`.
+        """
+        if hasattr(x, "shape"):
+            x = np.asarray(x)
+            check_numbers(x.dtype, "x")
+            if not len(x):
+                check_shape(x.shape[1:], self.data_spec, "x")
+                return np.zeros((0, self.num_classes), np.float32)
+        return super().predict(x, *args, **kwargs)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What is kept from task to task beside the networks: of a teacher, p(z), or sums."""
+        return sum(weight.numpy().nbytes for weight in self.non_trainable_weights)
+
+    def weights_that_answer(self) -> list[np.ndarray]:
+        """The weights that `predict` and the exported artefacts depend on."""
+        return self.get_weights()
+
+    # Saving.
+
+    def save(self, filepath: str | os.PathLike, *args: Any, **kwargs: Any) -> None:
+        """Keras's `save` to a .keras file; its older format, .h5, cannot hold such a model.
+
+        Args:
+            filepath: ends in .keras.
+            *args: of `keras.Model.save`.
+            **kwargs: of `keras.Model.save`.
+
+        Raises:
+            ValueError: for a name that ends in .h5 or .hdf5.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(f"save: expected a name that ends in .keras, received {filepath}")
+        super().save(filepath, *args, **kwargs)
+
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keras's own export, of p(y|x) alone. See `export_student` for the student as a whole.
+
+        A SavedModel written by Keras holds every weight of the model, the teacher's too.
+
+        Args:
+            filepath: as in `keras.Model.export`.
+            format: as in `keras.Model.export`.
+            verbose: as in `keras.Model.export`.
+            input_signature: by default x `[B, *input_shape]`, float32.
+            **kwargs: of the format.
+        """
+        if input_signature is None:
+            shape = (None, *self.input_shape)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="x")]
+        super().export(
+            filepath, format=format, verbose=verbose, input_signature=input_signature, **kwargs
+        )
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, without the networks."""
+        return {name: getattr(self, name) for name in self.option_names}
