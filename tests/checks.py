@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 
 import keras_ccl as ccl
 
@@ -74,6 +75,11 @@ def rows(n=40, input_shape=(6,), num_classes=3, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(n, *input_shape)).astype("float32")
     return x, (np.arange(n) % num_classes).astype("int32")
+
+
+def slow_but(names, each_time):
+    """Parameters of a test, of which all but some are in the slow tier."""
+    return [n if n in each_time else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 def weights_of(model):

@@ -67,6 +67,18 @@ def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
             np.testing.assert_allclose(values, other[name], rtol=1e-4, atol=1e-6)
 
 
+def test_a_head_on_two_replicas_adds_the_rows_of_both(strategy):
+    options = {"features": "fourier", "feature_count": 9, "seed": 0}
+    one = ccl.StreamingLDA((6,), 3, **options)
+    with strategy.scope():
+        two = ccl.StreamingLDA((6,), 3, **options)
+    for model in (one, two):
+        model.fit_tasks(TASKS, batch_size=8, verbose=0)
+    assert one.counts.numpy().tolist() == two.counts.numpy().tolist() == [12, 11, 11]
+    np.testing.assert_allclose(one.products, two.products, rtol=1e-5)
+    np.testing.assert_allclose(one.predict(rows()[0]), two.predict(rows()[0]), atol=1e-4)
+
+
 @pytest.mark.slow
 def test_replicas_know_the_classes_of_all(strategy, still):
     """Class-incremental, the replicas meeting other classes: they learn what one learns."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, weights_of
+from checks import rows, same_weights, slow_but, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import closed_form
@@ -12,6 +12,7 @@ from keras_ccl.models.fixed_features import FEATURES
 
 SHAPE = (6, 6, 1)
 each_head = pytest.mark.parametrize("name", HEADS)
+one_head_in_default = pytest.mark.parametrize("name", slow_but(HEADS, ("ridge-patches",)))
 
 
 def head(name, shape=SHAPE, num_classes=3, **options):
@@ -54,7 +55,7 @@ def test_a_class_that_no_row_had_has_no_chance(name):
     assert model.predict(x, verbose=0)[:, 2].max() == 0
 
 
-@each_head
+@one_head_in_default
 def test_heads_are_saved_loaded_and_go_on(name, tmp_path):
     x, y = blobs()
     first, *rest = by_class(x, y)
@@ -68,7 +69,7 @@ def test_heads_are_saved_loaded_and_go_on(name, tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), whole.predict(x, verbose=0), atol=1e-5)
 
 
-@each_head
+@one_head_in_default
 def test_heads_are_exported_and_verified(name, tmp_path):
     pytest.importorskip("tf2onnx")
     x, y = blobs()
@@ -104,6 +105,16 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert same_weights(weights_of(whole), weights_of(again))
 
 
+@pytest.mark.graph
+@one_head_in_default
+def test_a_compiled_step_adds_the_same(name):
+    compiled, plain = head(name), head(name)
+    compiled.compile("adam", jit_compile=True)
+    for model in (compiled, plain):
+        model.fit_tasks(by_class(*blobs()), batch_size=16, verbose=0)
+    np.testing.assert_allclose(compiled.products, plain.products, rtol=1e-4, atol=1e-4)
+
+
 @each_head
 def test_more_than_one_pass_is_refused_before_anything_changes(name):
     model = head(name)
@@ -125,7 +136,7 @@ def test_rows_count_by_their_weight():
     np.testing.assert_allclose(twice.counts, weighed.counts)
 
 
-@pytest.mark.parametrize("features", ["raw", "relu", "fourier"])
+@pytest.mark.parametrize("features", slow_but(["raw", "relu", "fourier"], ("fourier",)))
 def test_vectors_in_any_units_are_standardised_by_the_first_task(features):
     rng = np.random.default_rng(0)
     y = np.arange(80) % 4

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, tiny
+from checks import rows, slow_but, tiny
 from plain_noise import plain_noise
 
 import keras_ccl as ccl
@@ -79,10 +79,6 @@ def assert_agreement(make, rtol=1e-4, atol=1e-5, **options):
         np.testing.assert_allclose(compiled[0][name], plain[0][name], rtol, 1e-4, err_msg=name)
     for expected, found in zip(plain[1], compiled[1], strict=True):
         np.testing.assert_allclose(found, expected, rtol, atol)
-
-
-def slow_but(names, each_time):
-    return [n if n in each_time else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @pytest.mark.parametrize("method", slow_but(METHODS, ("CCLGM",)))

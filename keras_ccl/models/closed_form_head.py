@@ -158,40 +158,42 @@ class ClosedFormHead(KerasTraining):
         return {}
 
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
-        """Add a batch to the sums. Loss and accuracy are those of the tasks before."""
+        """Add a batch to the sums. The loss is that of the classifier of the tasks before."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
         features = self.featurize(x)
-        row_weights = (
-            tf.ones_like(y[:, :1]) if weight is None else tf.cast(weight, y.dtype)[:, None]
-        )
-        weighed = features * row_weights
+        if weight is not None:
+            y_weighed, weighed = (
+                part * tf.cast(weight, y.dtype)[:, None] for part in (y, features)
+            )
+        else:
+            y_weighed, weighed = y, features
         if self.products_of_pairs:
             products = tf.matmul(weighed, features, transpose_a=True)
         else:
             products = tf.reduce_sum(weighed * features, 0)
         for kept, new in (
-            (self.counts, tf.reduce_sum(y * row_weights, 0)),
+            (self.counts, tf.reduce_sum(y_weighed, 0)),
             (self.sums, tf.matmul(y, weighed, transpose_a=True)),
             (self.products, products),
         ):
             kept.assign_add(replicas.over_replicas(new))
-        return self._measured(features, y, weight)
+        means = self.step_metrics.update({"loss": self._loss(features, y)[0]}, tf.shape(y)[0])
+        return replicas.reducible_logs(means)
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """Cross-entropy, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
-        return self._measured(self.featurize(x), y, weight)
-
-    def _measured(
-        self, features: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | None
-    ) -> dict[str, tf.Tensor]:
-        logits = self.linear(features)
-        loss = keras.losses.categorical_crossentropy(y, tf.nn.softmax(logits))
+        loss, logits = self._loss(self.featurize(x), y)
         if weight is not None:
             loss *= tf.cast(weight, loss.dtype)
         return replicas.reducible_logs(self.measure({"loss": loss}, y, logits, weight))
+
+    def _loss(self, features: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """-log p(y|x), `[B]`, nats, and the logits `[B, K]`."""
+        logits = self.linear(features)
+        return keras.losses.categorical_crossentropy(y, tf.nn.softmax(logits)), logits
 
     # From task to task.
 
