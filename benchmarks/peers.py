@@ -61,8 +61,8 @@ EPOCHS = {
         "increasing replay": (5, 15, 60),
     },
 }
-"""Epochs per task, fewest first. Ours end with what `fit_tasks` chooses for these rows, and are close
-together, since the time to an accuracy is that of the next run which has it."""
+"""Epochs per task, fewest first. Ours end with what `fit_tasks` chooses for these rows, and lie
+close together: the time to an accuracy is that of the first run which has it."""
 
 
 class Learner(Protocol):
