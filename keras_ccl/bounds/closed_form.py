@@ -14,6 +14,9 @@ NEVER = -1e9
 LEAST_VARIANCE = 1e-6
 """Of a feature."""
 
+ROUNDING = 2e-6
+"""Of sums in float32, as a share of the largest: nothing smaller is told from the products."""
+
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
 """Of a ridge regression, in units of the mean variance of a feature."""
 
@@ -109,6 +112,7 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     rows, centre = moments.counts.sum(), moments.centre
     scatter = moments.products - rows * np.outer(centre, centre)
     spread = max(np.trace(scatter) / (rows * len(scatter)), LEAST_VARIANCE)
+    scatter.flat[:: len(scatter) + 1] += ROUNDING * np.diagonal(moments.products).max()
     with_labels = moments.sums.T - np.outer(centre, moments.counts)
     of_labels = np.sum(moments.counts * (1 - moments.counts / rows))
 

@@ -13,34 +13,17 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models.current_and_old import MEASURED_ROWS
-from keras_ccl.models.fixed_features import FEATURES
+from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.rows import where_finite
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.training import replicas
 
+OFFSET_ROWS = 500
+"""Of the first task, whose mean features the sums are taken about."""
+
 FORMAT = 1
 """Of saved heads. A file of another format is refused by its number."""
-
-
-class CentredLinear(keras.layers.Layer):
-    """features f `[B, D]` -> logits (f - centre) @ kernel + bias, `[B, K]`; all 0 at first.
-
-    Args:
-        size: D.
-        num_classes: K.
-    """
-
-    def __init__(self, size: int, num_classes: int) -> None:
-        super().__init__(trainable=False, dtype="float32")
-        state = {"initializer": "zeros", "trainable": False}
-        self.centre = self.add_weight(name="centre", shape=(size,), **state)
-        self.kernel = self.add_weight(name="kernel", shape=(size, num_classes), **state)
-        self.bias = self.add_weight(name="bias", shape=(num_classes,), **state)
-        self.built = True
-
-    def call(self, features: tf.Tensor) -> tf.Tensor:
-        return (features - self.centre) @ self.kernel + self.bias
 
 
 class ClosedFormHead(KerasTraining):
@@ -63,6 +46,7 @@ class ClosedFormHead(KerasTraining):
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight.
+        offset: `[D]`, features that the sums are taken about.
 
     Raises:
         ValueError: for an unknown option, or features that do not fit the inputs.
@@ -114,6 +98,7 @@ class ClosedFormHead(KerasTraining):
         size = self.feature_map.size
         self.tasks_seen = self._state("tasks_seen", (), "int32")
         self.counts = self._state("counts", (num_classes,))
+        self.offset = self._state("offset", (size,))
         self.sums = self._state("sums", (num_classes, size))
         self.products = self._state("products", (size,) * (2 if self.products_of_pairs else 1))
         self.linear = CentredLinear(size, num_classes)
@@ -124,7 +109,7 @@ class ClosedFormHead(KerasTraining):
         """The classifier that follows from all rows so far.
 
         Args:
-            moments: of the features of all rows, float64.
+            moments: of the features of all rows less `offset`, float64.
         """
         raise NotImplementedError
 
@@ -161,7 +146,8 @@ class ClosedFormHead(KerasTraining):
         """Add a batch to the sums. The loss is that of the classifier of the tasks before."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
-        features = self.featurize(x)
+        found = self.featurize(x)
+        features = found - self.offset
         if weight is not None:
             y_weighed, weighed = (
                 part * tf.cast(weight, y.dtype)[:, None] for part in (y, features)
@@ -178,7 +164,7 @@ class ClosedFormHead(KerasTraining):
             (self.products, products),
         ):
             kept.assign_add(replicas.over_replicas(new))
-        means = self.step_metrics.update({"loss": self._loss(features, y)[0]}, tf.shape(y)[0])
+        means = self.step_metrics.update({"loss": self._loss(found, y)[0]}, tf.shape(y)[0])
         return replicas.reducible_logs(means)
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
@@ -202,15 +188,24 @@ class ClosedFormHead(KerasTraining):
         return split.batches(batch_size)
 
     def begin_task(self, task: ReadyTask) -> None:
-        """Called before a task is learnt: the first tells how to standardise."""
-        if self.observation.asks_for_rows and not self.tasks_seen.numpy():
+        """Called before a task is learnt: the first tells how to standardise.
+
+        And about which features the sums are taken: in float32 the products of features that hardly
+        vary would hold little but their mean.
+        """
+        if self.tasks_seen.numpy():
+            return
+        if self.observation.asks_for_rows:
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+        x, _ = task.train.some_rows(OFFSET_ROWS, seed=0)
+        self.offset.assign(tf.reduce_mean(self.featurize(tf.constant(x)), 0))
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: solves for the classifier, and counts the task."""
         kept = (self.counts, self.sums, self.products)
         moments = Moments(*(weight.numpy().astype(np.float64) for weight in kept))
-        self.linear.set_weights(self.solve(moments))
+        found = self.solve(moments)
+        self.linear.set_weights(found._replace(centre=found.centre + self.offset.numpy()))
         self.tasks_seen.assign_add(1)
 
     # Saving.

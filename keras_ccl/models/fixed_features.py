@@ -1,4 +1,7 @@
-"""Features of rows that nothing is learnt for: what was summed over earlier rows stays true."""
+"""Features of rows that nothing is learnt for, and the linear classifier on them.
+
+What was summed of such features over earlier rows stays true.
+"""
 
 import math
 from typing import Any
@@ -131,3 +134,23 @@ FEATURES = {
     "patches": PatchFeatures,
 }
 """By the name that the option `features` takes."""
+
+
+class CentredLinear(keras.layers.Layer):
+    """features f `[B, D]` -> logits (f - centre) @ kernel + bias, `[B, K]`; all 0 at first.
+
+    Args:
+        size: D.
+        num_classes: K.
+    """
+
+    def __init__(self, size: int, num_classes: int) -> None:
+        super().__init__(trainable=False, dtype="float32")
+        state = {"initializer": "zeros", "trainable": False}
+        self.centre = self.add_weight(name="centre", shape=(size,), **state)
+        self.kernel = self.add_weight(name="kernel", shape=(size, num_classes), **state)
+        self.bias = self.add_weight(name="bias", shape=(num_classes,), **state)
+        self.built = True
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        return (features - self.centre) @ self.kernel + self.bias
