@@ -1,12 +1,9 @@
 """Replay: how many rows of each kind, what each weighs, and whose label they bear."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, tiny
 
-import keras_ccl as ccl
 from keras_ccl.methods import mixing
 from keras_ccl.models import rows as replay
 
@@ -22,29 +19,25 @@ def batch(n):
 
 @pytest.mark.parametrize(("seen", "generated"), [(1, 128), (2, 170), (3, 192), (4, 204)])
 def test_mixed_batches_have_the_rows_of_the_paper(seen, generated):
-    share = tf.constant(mixing.by_tasks(10, 10, seen))
-    joined = mixing.mixed(*batch(256), generate, share)
+    joined = mixing.mixed(*batch(256), generate, tf.constant(seen))
     assert int(tf.reduce_sum(tf.cast(joined.x[:, 0] < 0, tf.int32))) == generated
     assert int(joined.current) == 256 - generated
     np.testing.assert_allclose(joined.weight, np.full(256, 1 / 256))
 
 
-@pytest.mark.parametrize(
-    ("current", "old", "share"),
-    [(10, 10, 0.5), (2, 2, 0.5), (2, 8, 0.8), (3, 1, 0.25), (2, 10, 5 / 6)],
-)
+@pytest.mark.parametrize("seen", [1, 4, 99])
 @pytest.mark.parametrize("n", [1, 7, 256])
-def test_balanced_batches_weigh_each_class_of_a_task_alike(current, old, share, n):
-    joined = mixing.balanced(*batch(n), generate, tf.constant(mixing.by_classes(current, old, 4)))
+def test_balanced_batches_weigh_each_task_alike(seen, n):
+    joined = mixing.balanced(*batch(n), generate, tf.constant(seen))
     assert joined.x.shape[0] == 2 * n and int(joined.current) == n
-    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx(1 - share, rel=1e-4)
+    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx(1 / (seen + 1), rel=1e-4)
     assert float(tf.reduce_sum(joined.weight)) == pytest.approx(1, rel=1e-4)
     assert (joined.x.numpy()[:n] == 1).all() and (joined.x.numpy()[n:] == -1).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_mixed_batches_of_few_rows_keep_a_current_one(n):
-    joined = mixing.mixed(*batch(n), generate, tf.constant(50 / 51))
+    joined = mixing.mixed(*batch(n), generate, tf.constant(50))
     assert int(joined.current) >= 1 and joined.x.shape[0] == n
 
 
@@ -65,18 +58,3 @@ def test_labels_of_each_kind():
     )
     sharp = replay.generated_labels(of_z, of_x, "reencoded", 0.5)
     np.testing.assert_allclose(sharp, [[0.04 / 0.68, 0.64 / 0.68]], rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("make", "shares"), [(ccl.CCLGM, [2 / 3, 0.75, 0.75]), (ccl.CCLGM.paper, [0.5, 2 / 3, 0.75])]
-)
-def test_the_classes_of_each_task_decide_what_current_rows_weigh(make, shares):
-    model, found = tiny(make), []
-    watch = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda logs: found.append(float(model.method.share_of_old))
-    )
-    x, _ = rows(8)
-    tasks = [(x, np.resize(k, 8)) for k in ((0, 1), (2,), (0,), (1,))]
-    model.fit_tasks(tasks, epochs=1, batch_size=8, callbacks=[watch], verbose=0)
-    assert found[1:] == pytest.approx(shares)
-    assert model.method.old_classes.numpy().tolist() == [1, 1, 1]

@@ -28,9 +28,8 @@ class GenerativeReplay(Method):
     rows the student's posteriors are held to the teacher's by KL(q_s(z|x~) || q_t(z|x~)).
 
     Args:
-        replay: `"balanced"`: B current and B generated rows, weighing together as many classes as
-            the current task has, and as the earlier tasks had; `"mixed"` (paper): of B rows,
-            B t/(t+1) are generated, t the tasks finished, and each weighs the same.
+        replay: `"balanced"`: B current and B generated rows, weighing 1/(t+1) and t/(t+1), t the
+            tasks finished; `"mixed"` (paper): of B rows, B t/(t+1) are generated.
         replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
             smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
@@ -94,25 +93,11 @@ class GenerativeReplay(Method):
     def attach(self, model: JointVAE) -> None:
         self.teacher = model.frozen_copy("teacher")
         self._novelty_weight = model.classification_weight  # novelty is a part of that term
-        state = {"dtype": "float32", "trainable": False, "aggregation": "only_first_replica"}
-        self.old_classes = self.add_weight(
-            name="old_classes", shape=(model.num_classes,), initializer="zeros", **state
-        )
-        self.share_of_old = self.add_weight(
-            name="share_of_old", shape=(), initializer=keras.initializers.Constant(0.5), **state
-        )
         self._draw_old = tf.function(functools.partial(self.generate_rows, model))
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
-        """Note whether the task lacks a class: where it has every class, nothing is novel.
-
-        And how much its rows weigh beside old ones.
-        """
-        current, seen = len(task.train.classes), int(model.tasks_seen.numpy())
-        self.variant = current < model.num_classes
-        if seen:
-            old = int(np.sum(self.old_classes.numpy()))
-            self.share_of_old.assign(REPLAYS[self.replay].share_of_old(current, old, seen))
+        """Note whether the task lacks a class: where it has every class, nothing is novel."""
+        self.variant = len(task.train.classes) < model.num_classes
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""
@@ -129,7 +114,7 @@ class GenerativeReplay(Method):
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
         """Current and generated rows, as `replay` says."""
         generate = functools.partial(self.generate_rows, model)
-        return REPLAYS[self.replay].join(x, y, generate, tf.identity(self.share_of_old.value))
+        return REPLAYS[self.replay](x, y, generate, model.tasks_seen)
 
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
@@ -174,17 +159,8 @@ class GenerativeReplay(Method):
         return self.novelty_at_reconstruction * (novelty(again.q, again.p_y) - novelty(q, p_y))
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
-        """Let the student become the teacher, which knows the classes of this task too."""
+        """Let the student become the teacher."""
         self.teacher.take_weights_of(model)
-        classes = np.isin(np.arange(model.num_classes), list(task.train.classes))
-        self.old_classes.assign(np.maximum(self.old_classes.numpy(), classes))
-
-    def load_own_variables(self, store: Any) -> None:
-        """Read the weights; where a file is older than they are, every class was met."""
-        if not store.keys():
-            self.old_classes.assign(np.ones(self.old_classes.shape))
-            return
-        super().load_own_variables(store)
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
