@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checks import rows, same_weights, slow_but, weights_of
+from tensorflow_probability import distributions as tfd
 
 import keras_ccl as ccl
 from keras_ccl.bounds import closed_form
@@ -183,19 +184,20 @@ def test_ridge_is_that_of_its_normal_equations():
     assert scale > 1  # scores are divided by what is left unexplained
 
 
-def test_linear_discriminant_is_that_of_scikit_learn():
-    lda = pytest.importorskip("sklearn.discriminant_analysis").LinearDiscriminantAnalysis
+def test_linear_discriminant_is_bayes_rule_for_gaussians_of_one_covariance():
     rng = np.random.default_rng(0)
     y = np.arange(90) % 3
     f = rng.standard_normal((3, 4))[y] + rng.standard_normal((90, 4)) @ rng.standard_normal((4, 4))
-    of = np.eye(3)[y]
+    of, means = np.eye(3)[y], np.stack([f[y == k].mean(0) for k in range(3)])
     found = closed_form.linear_discriminant(
-        closed_form.Moments(of.sum(0), of.T @ f, f.T @ f), shrinkage=1e-9
+        closed_form.Moments(of.sum(0), of.T @ f, f.T @ f), shrinkage=1e-12
     )
     logits = (f - found.centre) @ found.kernel + found.bias
-    theirs = lda(solver="lsqr", priors=[1 / 3] * 3).fit(f, y).predict_log_proba(f)
-    expected = theirs - theirs.mean(1, keepdims=True)
-    np.testing.assert_allclose(logits - logits.mean(1, keepdims=True), expected, rtol=1e-4)
+    scale = tf.linalg.cholesky(np.cov((f - means[y]).T, bias=True))
+    classes = tfd.MultivariateNormalTriL(means, scale[tf.newaxis])
+    expected = classes.log_prob(f[:, np.newaxis]).numpy()
+    first = lambda values: values - values[:, :1]  # noqa: E731
+    np.testing.assert_allclose(first(logits), first(expected), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("features", FEATURES)
