@@ -90,8 +90,7 @@ def linear_discriminant(moments: Moments, shrinkage: float) -> Linear:
     within = moments.products - (means.T * moments.counts) @ means
     covariance = within / rows
     spread = max(np.trace(covariance) / len(covariance), LEAST_VARIANCE)
-    covariance *= 1 - shrinkage
-    covariance.flat[:: len(covariance) + 1] += shrinkage * spread
+    covariance = _plus_diagonal((1 - shrinkage) * covariance, shrinkage * spread)
     about = means.T - moments.centre[:, np.newaxis]
     kernel = np.linalg.solve(covariance, about)
     return _only_met(kernel, -0.5 * np.sum(about * kernel, 0), moments)
@@ -112,12 +111,12 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     rows, centre = moments.counts.sum(), moments.centre
     scatter = moments.products - rows * np.outer(centre, centre)
     spread = max(np.trace(scatter) / (rows * len(scatter)), LEAST_VARIANCE)
-    scatter.flat[:: len(scatter) + 1] += ROUNDING * np.diagonal(moments.products).max()
+    scatter = _plus_diagonal(scatter, ROUNDING * np.diagonal(moments.products).max())
     with_labels = moments.sums.T - np.outer(centre, moments.counts)
     of_labels = np.sum(moments.counts * (1 - moments.counts / rows))
 
     def solved(penalty: float) -> tuple[float, np.ndarray]:
-        inverse = np.linalg.inv(scatter + penalty * spread * np.eye(len(scatter)))
+        inverse = np.linalg.inv(_plus_diagonal(scatter, penalty * spread))
         kernel = inverse @ with_labels
         freedom = len(scatter) - penalty * spread * np.trace(inverse)
         # With (S + p I) k = b, the squares left are y'y - 2 k'b + k'S k = y'y - k'b - p k'k.
@@ -129,6 +128,12 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     error, kernel = min(tried, key=lambda found: found[0])
     variance = max(error, LEAST_UNEXPLAINED)
     return _only_met(kernel / variance, moments.counts / (rows * variance), moments)
+
+
+def _plus_diagonal(matrix: np.ndarray, value: float) -> np.ndarray:
+    added = matrix.copy()
+    added.flat[:: len(matrix) + 1] += value
+    return added
 
 
 def _only_met(kernel: np.ndarray, bias: np.ndarray, moments: Moments) -> Linear:

@@ -97,8 +97,9 @@ def head(model: ClosedFormHead) -> Served:
         answers = {"probabilities": tf.nn.softmax(logits), "logits": logits}
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
-    parts = (model.observation, model.feature_map, model.linear)
-    return Served(classify, "x", shape, parts, probability_tolerance=HEAD_TOLERANCE)
+    return Served(
+        classify, "x", shape, model.answering_parts(), probability_tolerance=HEAD_TOLERANCE
+    )
 
 
 def decoder(model: JointModel) -> Served:

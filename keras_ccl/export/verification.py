@@ -28,9 +28,10 @@ def content_hash(model: RowModel) -> str:
         The hash in hexadecimal.
     """
     digest = hashlib.sha256()
-    for weight in model.weights_that_answer():
-        digest.update(f"{weight.shape} {weight.dtype}".encode())
-        digest.update(np.ascontiguousarray(weight).tobytes())
+    for part in model.answering_parts():
+        for weight in part.get_weights():
+            digest.update(f"{weight.shape} {weight.dtype}".encode())
+            digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
 
 

@@ -22,9 +22,6 @@ from keras_ccl.training import replicas
 OFFSET_ROWS = 500
 """Of the first task, whose mean features the sums are taken about."""
 
-FORMAT = 1
-"""Of saved heads. A file of another format is refused by its number."""
-
 
 class ClosedFormHead(KerasTraining):
     """A linear classifier on fixed features, solved at the end of each task.
@@ -62,6 +59,7 @@ class ClosedFormHead(KerasTraining):
     )
     products_of_pairs = True  # whether `solve` needs the products of all pairs of features
     one_pass = True
+    saved_format = 1
     measured_always = ("loss",)
     measured_in_test = ()
 
@@ -144,14 +142,11 @@ class ClosedFormHead(KerasTraining):
 
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """Add a batch to the sums. The loss is that of the classifier of the tasks before."""
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+        x, y, weight = self.unpacked(data)
         found = self.featurize(x)
         features = found - self.offset
         if weight is not None:
-            y_weighed, weighed = (
-                part * tf.cast(weight, y.dtype)[:, None] for part in (y, features)
-            )
+            y_weighed, weighed = (part * weight[:, tf.newaxis] for part in (y, features))
         else:
             y_weighed, weighed = y, features
         if self.products_of_pairs:
@@ -169,11 +164,10 @@ class ClosedFormHead(KerasTraining):
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """Cross-entropy, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        y = tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+        x, y, weight = self.unpacked(data)
         loss, logits = self._loss(self.featurize(x), y)
         if weight is not None:
-            loss *= tf.cast(weight, loss.dtype)
+            loss *= weight
         return replicas.reducible_logs(self.measure({"loss": loss}, y, logits, weight))
 
     def _loss(self, features: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -210,21 +204,9 @@ class ClosedFormHead(KerasTraining):
 
     # Saving.
 
-    def weights_that_answer(self) -> list[np.ndarray]:
-        """Those of features and classifier, not the sums that it is solved from."""
-        parts = (self.observation, self.feature_map, self.linear)
-        return [weight for part in parts for weight in part.get_weights()]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "format": FORMAT, **self.options()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ClosedFormHead":
-        config = dict(config)
-        saved = config.pop("format", None)
-        if saved != FORMAT:
-            raise ValueError(f"expected a head saved in format {FORMAT}, received format {saved}")
-        return cls(**config)
+    def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
+        """Features and classifier, not the sums that it is solved from."""
+        return self.observation, self.feature_map, self.linear
 
     def _state(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:
         return self.add_weight(

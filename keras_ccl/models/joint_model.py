@@ -34,6 +34,8 @@ class JointModel(JointDistributions):
     a row with a NaN or an infinite value is NaN.
     """
 
+    saved_format = FORMAT
+
     def generate(self, n: int, *, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows of what was learnt.
 
@@ -158,24 +160,20 @@ class JointModel(JointDistributions):
     def _joint_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
-    def weights_that_answer(self) -> list[np.ndarray]:
-        """Those of the networks and of p(z)."""
-        parts = [*(getattr(self, slot) for slot in SLOTS), self.p_z]
-        return [weight for part in parts for weight in part.get_weights()]
+    def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
+        """The networks and p(z)."""
+        return *(getattr(self, slot) for slot in SLOTS), self.p_z
 
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
         """Options and networks, default ones too, so that a changed default breaks no file."""
         parts = {slot: keras.saving.serialize_keras_object(getattr(self, slot)) for slot in SLOTS}
-        return {**super().get_config(), "format": FORMAT, **self.options(), **parts}
+        return {**super().get_config(), **parts}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "JointModel":
-        config = dict(config)
-        saved = config.pop("format", None)
-        if saved != FORMAT:
-            raise ValueError(f"expected a model saved in format {FORMAT}, received format {saved}")
+        config = cls.of_saved_format(config)
         for slot in SLOTS:
             config[slot] = keras.saving.deserialize_keras_object(config[slot])
         return cls(**config)

@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from keras_ccl.bounds import distributions, objectives
-from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_positive, check_share
@@ -147,7 +146,7 @@ class JointVAE(KerasTraining, JointModel):
 
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """One step on a batch (x, y) or (x, y, weight): it learns from rows no dataset holds."""
-        x, y, weight = self._unpacked(data)
+        x, y, weight = self.unpacked(data)
         self._note_classes(y)
         rows = step_rows.weighed(self.training_rows(x, y), weight)
         seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
@@ -169,7 +168,7 @@ class JointVAE(KerasTraining, JointModel):
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """The joint bound, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
-        x, y, weight = self._unpacked(data)
+        x, y, weight = self.unpacked(data)
         found = self.infer(x, MEASURING_SEED)
         regularization = self.regularization()
         terms = self.joint_terms(step_rows.current_only(x, y), found)
@@ -212,18 +211,6 @@ class JointVAE(KerasTraining, JointModel):
             self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
         self.method.end_task(self, task)
         self.tasks_seen.assign_add(1)
-
-    # Helpers.
-
-    def one_hot(self, y: tf.Tensor) -> tf.Tensor:
-        """Integer labels `[B]` as the bound takes them, `[B, K]`."""
-        return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
-
-    def _unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """x, y one-hot `[B, K]`, and the weights of rows or None."""
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        weight = weight if weight is None else tf.cast(weight, tf.float32)
-        return as_floats(x, self.observation.unit_range), self.one_hot(y), weight
 
     def _note_classes(self, y: tf.Tensor) -> None:
         met = replicas.over_replicas(tf.reduce_sum(y, 0))

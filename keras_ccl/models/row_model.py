@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.likelihoods import Likelihood
+from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.validation import DataSpec, check_numbers, check_shape
 from keras_ccl.training import replicas
 
@@ -19,6 +20,7 @@ class RowModel(keras.Model):
     Attributes:
         option_names: the arguments of the constructor, each an attribute of the same name.
         observation: what values x may have, and how a network sees them.
+        saved_format: of saved models. A file of another format is refused by its number.
     """
 
     option_names: tuple[str, ...] = ()
@@ -26,6 +28,7 @@ class RowModel(keras.Model):
     num_classes: int
     seed: int | None
     observation: Likelihood
+    saved_format: int
 
     def make_noise(self) -> None:
         """Make the weight that `next_seed` counts on."""
@@ -81,9 +84,22 @@ class RowModel(keras.Model):
         """What is kept from task to task beside the networks: of a teacher, p(z), or sums."""
         return sum(weight.numpy().nbytes for weight in self.non_trainable_weights)
 
-    def weights_that_answer(self) -> list[np.ndarray]:
-        """The weights that `predict` and the exported artefacts depend on."""
-        return self.get_weights()
+    def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
+        """The layers whose weights identify what the model answers.
+
+        A method: Keras would save what a property holds a second time.
+        """
+        raise NotImplementedError
+
+    def one_hot(self, y: tf.Tensor) -> tf.Tensor:
+        """Integer labels `[B]` as a step takes them, `[B, K]`."""
+        return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
+
+    def unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Of a batch of Keras's: x in floats, y one-hot `[B, K]`, the weights of rows or None."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        weight = weight if weight is None else tf.cast(weight, tf.float32)
+        return as_floats(x, self.observation.unit_range), self.one_hot(y), weight
 
     # Saving.
 
@@ -131,3 +147,25 @@ class RowModel(keras.Model):
     def options(self) -> dict[str, Any]:
         """The options by name, without the networks."""
         return {name: getattr(self, name) for name in self.option_names}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "format": self.saved_format, **self.options()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RowModel":
+        return cls(**cls.of_saved_format(config))
+
+    @classmethod
+    def of_saved_format(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """A configuration without its format, which is checked before anything is made of it.
+
+        Raises:
+            ValueError: for another format.
+        """
+        config = dict(config)
+        saved = config.pop("format", None)
+        if saved != cls.saved_format:
+            raise ValueError(
+                f"expected a model saved in format {cls.saved_format}, received format {saved}"
+            )
+        return config
