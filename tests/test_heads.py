@@ -99,7 +99,9 @@ def test_a_stopped_run_goes_on(tmp_path):
     failing = lambda: fail_after([(x[:5], y[:5]), (x[5:], y[5:])])  # noqa: E731
     with pytest.raises((Stop, RuntimeError, ValueError)):
         stopped.fit_tasks([tasks[0], failing], checkpoint_dir=tmp_path, verbose=0)
-    assert int(stopped.tasks_seen) == 1 and stopped.counts.numpy().sum() == len(tasks[0][1])
+    assert int(stopped.tasks_seen) == 1 and stopped.feature_sums.counts.numpy().sum() == len(
+        tasks[0][1]
+    )
     whole.fit_tasks(tasks, checkpoint_dir=tmp_path / "other", verbose=0)
     again = head("ridge")
     again.fit_tasks(tasks, checkpoint_dir=tmp_path / "other", verbose=0)  # nothing is left to do
@@ -113,7 +115,9 @@ def test_a_compiled_step_adds_the_same(name):
     compiled.compile("adam", jit_compile=True)
     for model in (compiled, plain):
         model.fit_tasks(by_class(*blobs()), batch_size=16, verbose=0)
-    np.testing.assert_allclose(compiled.products, plain.products, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        compiled.feature_sums.products, plain.feature_sums.products, rtol=1e-4, atol=1e-4
+    )
 
 
 @each_head
@@ -125,7 +129,7 @@ def test_more_than_one_pass_is_refused_before_anything_changes(name):
     ):
         with pytest.raises(ValueError, match="epochs: expected 1 or None .* received 2"):
             call()
-    assert int(model.tasks_seen) == 0 and not model.counts.numpy().any()
+    assert int(model.tasks_seen) == 0 and not model.feature_sums.counts.numpy().any()
 
 
 def test_rows_count_by_their_weight():
@@ -133,7 +137,7 @@ def test_rows_count_by_their_weight():
     twice, weighed = head("lda"), head("lda")
     twice.fit_tasks([(np.concatenate([x, x[:9]]), np.concatenate([y, y[:9]]))], verbose=0)
     weighed.fit_tasks([(x, y, np.where(np.arange(len(y)) < 9, 2.0, 1.0))], verbose=0)
-    np.testing.assert_allclose(twice.counts, weighed.counts)
+    np.testing.assert_allclose(twice.feature_sums.counts, weighed.feature_sums.counts)
     np.testing.assert_allclose(
         twice.predict(x, verbose=0), weighed.predict(x, verbose=0), atol=1e-4
     )
@@ -163,7 +167,7 @@ def test_features_that_hardly_vary_are_told_from_their_mean(constant, monkeypatc
     model = ccl.RandomFeatureRidge(SHAPE, 3, features="raw")
     for _ in range(3):
         model.fit_tasks(by_class(x, y), batch_size=16, verbose=0)
-    scatter = model.products.numpy()
+    scatter = model.feature_sums.products.numpy()
     assert np.linalg.eigvalsh(scatter).min() > -1e-6 * np.abs(scatter).max()
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == 1
 

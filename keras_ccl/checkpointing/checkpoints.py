@@ -14,7 +14,6 @@ from keras_ccl.checkpointing.folder import CheckpointFolder
 from keras_ccl.checkpointing.identity import run_identity
 from keras_ccl.checkpointing.saving_callback import SavingCallback, SkippedSteps
 from keras_ccl.checkpointing.state import (
-    as_arrays,
     capture_state,
     check_state,
     is_within_task,
@@ -193,8 +192,7 @@ class Checkpoints(NoCheckpoints):
             step: how many steps of the next epoch are done too.
             logs: of the last of these steps.
         """
-        metrics = {"metrics": model.metrics_variables} if step else {}
-        arrays = capture_state(model) | as_arrays(metrics)
+        arrays = capture_state(model, means=bool(step))
         records, arrays_of_callbacks = pack(callbacks)
         state = {
             "task": task,
@@ -203,6 +201,7 @@ class Checkpoints(NoCheckpoints):
             "step": step,
             "logs": {name: float(value) for name, value in (logs or {}).items()},
             "stopped": bool(epoch and model.stop_training),
+            "memory_size": model.memory_size,
             "noise_at_start": self._noise_at_start,
             "passes": self._passes_at_start,
             "history": history.to_json() if len(history) else None,

@@ -26,7 +26,7 @@ from keras_ccl.checkpointing.identity import differences
 from keras_ccl.data.untrusted_files import as_value_error, read_npz
 
 FILES = ("arrays.npz", "state.json", "run.json")
-FORMAT = 3
+FORMAT = 4
 ASIDE = ".partial-"
 NUMBER = re.compile("[0-9]{8,}")
 

@@ -14,9 +14,15 @@ MOST_PASSES = 2**20
 """More than this nobody made, and a file that says so is not to be believed."""
 
 
-def capture_state(model: keras.Model) -> dict[str, np.ndarray]:
-    """Arrays of all that changes in a model and its optimizer, in a fixed order."""
-    return as_arrays({"model": lasting_variables(model), "optimizer": model.optimizer.variables})
+def capture_state(model: keras.Model, *, means: bool = False) -> dict[str, np.ndarray]:
+    """Arrays of all that changes in a model and its optimizer, in a fixed order.
+
+    Args:
+        model: the student, compiled.
+        means: whether the running means of an epoch are among it.
+    """
+    parts = {"model": lasting_variables(model), "optimizer": model.optimizer.variables}
+    return as_arrays({**parts, "metrics": model.metrics_variables} if means else parts)
 
 
 def as_arrays(parts: dict[str, Iterable[Any]]) -> dict[str, np.ndarray]:
@@ -52,10 +58,8 @@ def check_state(model: keras.Model, state: dict[str, Any], arrays: dict[str, np.
     Raises:
         ValueError, KeyError, TypeError: for a state or arrays that `Checkpoints.save` never writes.
     """
-    expected = capture_state(model)
-    if state["step"]:
-        expected |= as_arrays({"metrics": model.metrics_variables})
-    for name, value in expected.items():
+    _make_room(model, state, arrays)
+    for name, value in capture_state(model, means=bool(state["step"])).items():
         found = arrays[name]
         if (found.shape, found.dtype) != (value.shape, value.dtype):
             raise ValueError(f"{name}: {found.dtype} {found.shape}")
@@ -96,3 +100,17 @@ def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]
     while f"{prefix}/{len(found)}" in arrays:
         found.append(arrays[f"{prefix}/{len(found)}"])
     return found
+
+
+def _make_room(model: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Make the weights that a model has once its rows came, of the size that they were saved in.
+
+    Raises:
+        ValueError: for a size whose weights are not among the arrays.
+    """
+    size = state["memory_size"]
+    stored = sum(array.size for array in arrays.values())
+    if type(size) is not int or not 0 <= size**2 <= 4 * stored:  # of patches there are fewer
+        raise ValueError(f"memory_size {size}, with {stored} numbers stored")
+    if size and not model.memory_size:
+        model.grow_memory(size)

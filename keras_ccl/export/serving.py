@@ -18,8 +18,8 @@ from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.rows import where_finite
 
 HEAD_TOLERANCE = 1e-4
-"""Of the probabilities of a head: its coefficients are large, and so are the differences that the
-last digits of the features make."""
+"""Of the probabilities of a head or a memory: its coefficients are large, and so are the
+differences that the last digits of the features make."""
 
 
 class Served(NamedTuple):
@@ -45,7 +45,7 @@ def classifier(model: JointModel) -> Served:
 
     Its outputs are
 
-    - `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|z) at the posterior mean;
+    - `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|x), as `predict` gives them;
     - `latent_mean` `[B, Z]` and `latent_log_var` `[B, Z]` of q(z|x);
     - `familiarity` `[B]`, in nats: a bound on log p(x) at the posterior mean, log p(x|z) minus
       `kl_to_prior`. It is low for an input unlike anything learnt.
@@ -63,7 +63,7 @@ def classifier(model: JointModel) -> Served:
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         q = model.encode(x)
         z = q.mean()
-        logits = model.classify(z).logits_parameter()
+        logits = model.answer(x, q)
         log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
         answers = {
             "probabilities": tf.nn.softmax(logits),
@@ -75,7 +75,10 @@ def classifier(model: JointModel) -> Served:
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
-    return Served(classify, "x", shape, parts)
+    if not model.memory_size:
+        return Served(classify, "x", shape, parts)
+    parts += (model.feature_memory.feature_map, model.feature_memory.linear)
+    return Served(classify, "x", shape, parts, probability_tolerance=HEAD_TOLERANCE)
 
 
 def head(model: ClosedFormHead) -> Served:

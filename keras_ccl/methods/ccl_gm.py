@@ -6,6 +6,7 @@ import keras
 
 from keras_ccl.methods.generative_replay import GenerativeReplay
 from keras_ccl.methods.ready_made import ReadyMade
+from keras_ccl.models.feature_memory import MOST_FEATURES
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -36,6 +37,9 @@ class CCLGM(ReadyMade):
         novelty_at_reconstruction: a share in [0, 1] (paper: 0).
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~).
+        memory: `"auto"`, the features of a ridge regression that answers beside the networks where
+            the first task lacks a class, or None (paper), as in `JointDistributions`.
+        memory_features: how many at most. The default takes 61 MB.
         seed: of initial weights and noise; None draws one.
         **kwargs: of `keras.Model`.
 
@@ -66,6 +70,8 @@ class CCLGM(ReadyMade):
         novelty_at_reconstruction: float = 0.9,
         distillation_weight: float = 1.0,
         information_weight: float = 0.0,
+        memory: str | None = "auto",
+        memory_features: int = MOST_FEATURES,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -92,6 +98,8 @@ class CCLGM(ReadyMade):
                 distillation_weight=distillation_weight,
                 information_weight=information_weight,
             ),
+            memory=memory,
+            memory_features=memory_features,
             seed=seed,
             **kwargs,
         )
@@ -117,5 +125,6 @@ class CCLGM(ReadyMade):
             "novelty_at_reconstruction": 0.0,
             "distillation_weight": 1.0,
             "information_weight": 0.0,
+            "memory": None,
         }
         return cls(input_shape, num_classes, **{**printed, **kwargs})

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds import likelihoods
@@ -13,14 +12,13 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models.current_and_old import MEASURED_ROWS
+from keras_ccl.models.feature_memory import MOST_FEATURES, OFFSET_ROWS
+from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.rows import where_finite
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.training import replicas
-
-OFFSET_ROWS = 500
-"""Of the first task, whose mean features the sums are taken about."""
 
 
 class ClosedFormHead(KerasTraining):
@@ -43,7 +41,7 @@ class ClosedFormHead(KerasTraining):
 
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight.
-        offset: `[D]`, features that the sums are taken about.
+        feature_sums: counts, sums and products of the features of all rows, a `FeatureSums`.
 
     Raises:
         ValueError: for an unknown option, or features that do not fit the inputs.
@@ -69,7 +67,7 @@ class ClosedFormHead(KerasTraining):
         num_classes: int,
         *,
         features: str = "raw",
-        feature_count: int = 3900,
+        feature_count: int = MOST_FEATURES,
         likelihood: str | None = None,
         seed: int | None = None,
         **kwargs: Any,
@@ -94,11 +92,15 @@ class ClosedFormHead(KerasTraining):
             seed=int(self.noise.numpy()[0]),
         )
         size = self.feature_map.size
-        self.tasks_seen = self._state("tasks_seen", (), "int32")
-        self.counts = self._state("counts", (num_classes,))
-        self.offset = self._state("offset", (size,))
-        self.sums = self._state("sums", (num_classes, size))
-        self.products = self._state("products", (size,) * (2 if self.products_of_pairs else 1))
+        self.tasks_seen = self.add_weight(
+            name="tasks_seen",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+        self.feature_sums = FeatureSums(size, num_classes, pairs=self.products_of_pairs)
         self.linear = CentredLinear(size, num_classes)
         self.step_metrics = StepMetrics(self.measured_always)
         self.built = True
@@ -107,7 +109,7 @@ class ClosedFormHead(KerasTraining):
         """The classifier that follows from all rows so far.
 
         Args:
-            moments: of the features of all rows less `offset`, float64.
+            moments: of the features of all rows less the offset of the sums, float64.
         """
         raise NotImplementedError
 
@@ -119,7 +121,7 @@ class ClosedFormHead(KerasTraining):
     @property
     def kept_bytes(self) -> int:
         """Bytes of what is kept of the rows: counts, sums and products."""
-        return sum(weight.numpy().nbytes for weight in (self.counts, self.sums, self.products))
+        return self.feature_sums.kept_bytes
 
     def featurize(self, x: tf.Tensor) -> tf.Tensor:
         """Features `[B, D]` of x `[B, *input_shape]`, floats or bytes."""
@@ -144,20 +146,8 @@ class ClosedFormHead(KerasTraining):
         """Add a batch to the sums. The loss is that of the classifier of the tasks before."""
         x, y, weight = self.unpacked(data)
         found = self.featurize(x)
-        features = found - self.offset
-        if weight is not None:
-            y_weighed, weighed = (part * weight[:, tf.newaxis] for part in (y, features))
-        else:
-            y_weighed, weighed = y, features
-        if self.products_of_pairs:
-            products = tf.matmul(weighed, features, transpose_a=True)
-        else:
-            products = tf.reduce_sum(weighed * features, 0)
-        for kept, new in (
-            (self.counts, tf.reduce_sum(y_weighed, 0)),
-            (self.sums, tf.matmul(y, weighed, transpose_a=True)),
-            (self.products, products),
-        ):
+        added = self.feature_sums.of_rows(found, y, weight)
+        for kept, new in zip(self.feature_sums.kept, added, strict=True):
             kept.assign_add(replicas.over_replicas(new))
         means = self.step_metrics.update({"loss": self._loss(found, y)[0]}, tf.shape(y)[0])
         return replicas.reducible_logs(means)
@@ -182,24 +172,17 @@ class ClosedFormHead(KerasTraining):
         return split.batches(batch_size)
 
     def begin_task(self, task: ReadyTask) -> None:
-        """Called before a task is learnt: the first tells how to standardise.
-
-        And about which features the sums are taken: in float32 the products of features that hardly
-        vary would hold little but their mean.
-        """
+        """Called before a task is learnt: the first tells how to standardise, and the offset."""
         if self.tasks_seen.numpy():
             return
         if self.observation.asks_for_rows:
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         x, _ = task.train.some_rows(OFFSET_ROWS, seed=0)
-        self.offset.assign(tf.reduce_mean(self.featurize(tf.constant(x)), 0))
+        self.feature_sums.offset.assign(tf.reduce_mean(self.featurize(tf.constant(x)), 0))
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: solves for the classifier, and counts the task."""
-        kept = (self.counts, self.sums, self.products)
-        moments = Moments(*(weight.numpy().astype(np.float64) for weight in kept))
-        found = self.solve(moments)
-        self.linear.set_weights(found._replace(centre=found.centre + self.offset.numpy()))
+        self.linear.take(self.solve(self.feature_sums.moments()), self.feature_sums.offset.numpy())
         self.tasks_seen.assign_add(1)
 
     # Saving.
@@ -207,13 +190,3 @@ class ClosedFormHead(KerasTraining):
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """Features and classifier, not the sums that it is solved from."""
         return self.observation, self.feature_map, self.linear
-
-    def _state(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> keras.Variable:
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",  # each adds what all have together
-        )

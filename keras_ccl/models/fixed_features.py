@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.bounds.closed_form import Linear
+
 UNIT_RANGE_FREQUENCY = 2.5
 """Radians, of the cosines of `"fourier"`, about as far apart as two rows of values in [0, 1] are;
 1 where values are standardised."""
@@ -154,3 +156,7 @@ class CentredLinear(keras.layers.Layer):
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         return (features - self.centre) @ self.kernel + self.bias
+
+    def take(self, found: Linear, offset: np.ndarray) -> None:
+        """Answer as a classifier that was solved for features less an offset `[D]`."""
+        self.set_weights(found._replace(centre=found.centre + offset))

@@ -10,6 +10,7 @@ from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
+from keras_ccl.models.feature_memory import MOST_FEATURES, make_memory
 from keras_ccl.models.row_model import RowModel
 
 
@@ -40,9 +41,16 @@ class JointDistributions(RowModel):
         prior: p(z) after a task: `"normal"`, N(0, I) (paper), or `"mixture"`, Gaussians refitted
             to the posteriors at the end of each task.
         prior_components: Gaussians per class of the mixture at most; one for each 20 rows.
+        memory: what answers beside the networks where the first task lacks a class: a ridge
+            regression on fixed features `"patches"`, `"fourier"`, `"relu"` or `"raw"`, as in
+            `ClosedFormHead`; `"auto"`: patches of images, Fourier features of all else; or None.
+        memory_features: how many features it has at most. The default takes 61 MB.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
+
+    Attributes:
+        feature_memory: a `FeatureMemory`, or None.
 
     Raises:
         ValueError: for an unknown option, or a network that does not fit.
@@ -57,6 +65,8 @@ class JointDistributions(RowModel):
         "observation_scale",
         "prior",
         "prior_components",
+        "memory",
+        "memory_features",
         "seed",
     )
 
@@ -74,6 +84,8 @@ class JointDistributions(RowModel):
         observation_scale: float | None = None,
         prior: str = "normal",
         prior_components: int = 20,
+        memory: str | None = None,
+        memory_features: int = MOST_FEATURES,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -96,6 +108,8 @@ class JointDistributions(RowModel):
         self.observation_scale = observation_scale
         self.prior = prior
         self.prior_components = prior_components
+        self.memory = memory
+        self.memory_features = memory_features
         self.seed = seed
         self.observation = likelihoods.make_likelihood(
             likelihood, observation_scale, self.input_shape
@@ -105,14 +119,23 @@ class JointDistributions(RowModel):
             given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
+        self.feature_memory = make_memory(
+            memory,
+            memory_features,
+            input_shape=input_shape,
+            num_classes=num_classes,
+            unit_range=self.observation.unit_range,
+        )
         self.make_noise()
         self.built = True
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`, floats or bytes."""
-        x = as_floats(x, self.observation.unit_range)
-        x = self.observation.for_encoder(x)
-        return distributions.posterior(self.encoder(x, training=training))
+        return distributions.posterior(self.encoder(self.for_encoder(x), training=training))
+
+    def for_encoder(self, x: tf.Tensor) -> tf.Tensor:
+        """x `[B, *input_shape]`, floats or bytes, as the encoder sees it."""
+        return self.observation.for_encoder(as_floats(x, self.observation.unit_range))
 
     def decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """p(x|z), of batch shape `[B]` over `input_shape`, for z `[B, Z]`."""
@@ -134,12 +157,25 @@ class JointDistributions(RowModel):
         z = q.sample(seed=seed)
         return Inference(q, z, self.decode(z, training), self.classify(z, training))
 
+    def answer(self, x: tf.Tensor, q: tfd.Distribution, training: bool = False) -> tf.Tensor:
+        """log p(y|x) up to a constant, `[B, K]`: of the classifier at the mean of q and the memory.
+
+        Args:
+            x: `[B, *input_shape]`, floats or bytes.
+            q: q(z|x).
+            training: whether the networks are trained.
+        """
+        logits = self.classify(q.mean(), training).logits_parameter()
+        if self.feature_memory is None:
+            return logits
+        return self.feature_memory.beside(logits, self.for_encoder(x))
+
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array.
 
         It is NaN for a row that is not finite, which an activation such as ReLU can hide.
         """
-        logits = self.classify(self.encode(x, training).mean(), training).logits_parameter()
+        logits = self.answer(x, self.encode(x, training), training)
         return rows.where_finite(x, tf.nn.softmax(logits))
 
     def draw(

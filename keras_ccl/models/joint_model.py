@@ -131,13 +131,15 @@ class JointModel(JointDistributions):
     # Copies.
 
     def frozen_copy(self, name: str) -> "JointModel":
-        """A `JointModel` of the same structure, with weights of its own that never train.
+        """A `JointModel` of the same networks, with weights of its own that never train.
+
+        It has no memory: what it generates is labelled by the networks.
 
         Args:
             name: of the copy.
         """
         parts = {slot: networks.copy(getattr(self, slot)) for slot in SLOTS}
-        twin = JointModel(**self._joint_options(), **parts, name=name)
+        twin = JointModel(**{**self._joint_options(), "memory": None}, **parts, name=name)
         twin.trainable = False
         return twin
 
@@ -153,27 +155,51 @@ class JointModel(JointDistributions):
             return self
         copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
         twin = JointModel(**self._joint_options(), **copies, dtype="float32")
+        if self.memory_size:
+            twin.grow_memory(self.memory_size)
+            copy_state(self.feature_memory, twin.feature_memory)
         for part in ("observation", "p_z"):
             copy_state(getattr(self, part), getattr(twin, part))
         return twin
+
+    def grow_memory(self, size: int) -> None:
+        """Give the memory its weights; what answers with it is traced again.
+
+        Args:
+            size: how many features.
+        """
+        with self.distribute_strategy.scope():
+            self.feature_memory.grow(size, seed=int(self.noise.numpy()[0]))
+        self.predict_function = self.test_function = None
+
+    @property
+    def memory_size(self) -> int:
+        """How many features the memory has: 0 where there is none, or no rows came yet."""
+        return self.feature_memory.size if self.feature_memory is not None else 0
 
     def _joint_options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
-        """The networks and p(z)."""
-        return *(getattr(self, slot) for slot in SLOTS), self.p_z
+        """The networks, p(z) and the memory."""
+        memory = [self.feature_memory] if self.memory_size else []
+        return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory
 
     # Saving.
 
     def get_config(self) -> dict[str, Any]:
         """Options and networks, default ones too, so that a changed default breaks no file."""
         parts = {slot: keras.saving.serialize_keras_object(getattr(self, slot)) for slot in SLOTS}
-        return {**super().get_config(), **parts}
+        memory_size = {"memory_size": self.memory_size} if self.memory_size else {}
+        return {**super().get_config(), **parts, **memory_size}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "JointModel":
-        config = cls.of_saved_format(config)
+        config = {"memory": None, **cls.of_saved_format(config)}  # which older files do not name
+        memory_size = config.pop("memory_size", 0)
         for slot in SLOTS:
             config[slot] = keras.saving.deserialize_keras_object(config[slot])
-        return cls(**config)
+        model = cls(**config)
+        if memory_size:
+            model.grow_memory(memory_size)
+        return model

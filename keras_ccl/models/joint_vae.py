@@ -180,7 +180,7 @@ class JointVAE(KerasTraining, JointModel):
         if weight is not None:
             values = {name: weight * value for name, value in values.items()}
         values["loss"] += sum(regularization.values())
-        logits = self.classify(found.q.mean()).logits_parameter()
+        logits = self.answer(x, found.q)
         logs = self.measure({**values, **regularization}, y, logits, weight)
         return replicas.reducible_logs(logs)
 
@@ -199,16 +199,23 @@ class JointVAE(KerasTraining, JointModel):
         return validation_rows(self, split, batch_size)
 
     def begin_task(self, task: ReadyTask) -> None:
-        """Called before a task is learnt: its classes are met as it is learnt."""
+        """Called before a task is learnt, whose classes are met as it is; the memory rests."""
         if self.observation.asks_for_rows and not self.tasks_seen.numpy():
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         self.task_classes.assign(tf.zeros_like(self.task_classes))
+        if self.feature_memory is not None:
+            lacks_classes = len(task.train.classes) < self.num_classes
+            if lacks_classes and not self.tasks_seen.numpy() and not self.memory_size:
+                self.grow_memory(self.feature_memory.size_for(task.train.rows))
+            self.feature_memory.rest()
         self.method.begin_task(self, task)
 
     def end_task(self, task: ReadyTask) -> None:
-        """Called after a task is learnt: refits a mixture p(z) to its train rows, and counts it."""
+        """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
         if self.prior == "mixture":
             self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
+        if self.feature_memory is not None:
+            self.feature_memory.learn(task.train, self.for_encoder)
         self.method.end_task(self, task)
         self.tasks_seen.assign_add(1)
 

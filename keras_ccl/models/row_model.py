@@ -29,6 +29,7 @@ class RowModel(keras.Model):
     seed: int | None
     observation: Likelihood
     saved_format: int
+    memory_size: int = 0  # how many features a memory has, where there is one
 
     def make_noise(self) -> None:
         """Make the weight that `next_seed` counts on."""

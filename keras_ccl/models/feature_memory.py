@@ -1,0 +1,175 @@
+"""FeatureMemory: what sums of fixed features of real rows say beside the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from keras_ccl.bounds.closed_form import ridge
+from keras_ccl.data.validation import check_choice, check_positive
+from keras_ccl.models.feature_sums import FeatureSums
+from keras_ccl.models.fixed_features import FEATURES, CentredLinear
+
+if TYPE_CHECKING:
+    from keras_ccl.data.splits import Split
+
+MOST_FEATURES = 3900
+"""By default: their sums take 61 MB."""
+
+LEAST_FEATURES = 25
+
+OFFSET_ROWS = 500
+"""Of the first task, whose mean features the sums are taken about."""
+
+SUMMED_AT_ONCE = 1000
+"""Rows."""
+
+
+class FeatureMemory(keras.layers.Layer):
+    """A ridge regression on fixed features, which has seen every row and forgets nothing.
+
+    Networks that learn classes one after another tell those of a task apart by real rows of both,
+    and those of different tasks by real rows of the one and generated rows of the other. The sums
+    of the memory are over real rows of all. Its logits are on the scale of the error that it is
+    expected to make, so that the two experts multiply: log p(y|x) of the networks plus the
+    logits of the memory.
+
+    It has no weights before `grow`, and takes no part in an answer while a task is learnt.
+
+    Args:
+        features: of `FEATURES`.
+        most_features: D at most.
+        input_shape: of one x.
+        num_classes: K.
+        unit_range: whether x lies in [0, 1]; else it is standardised.
+
+    Attributes:
+        size: D, 0 before `grow`.
+    """
+
+    def __init__(
+        self,
+        features: str,
+        most_features: int,
+        *,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        unit_range: bool,
+    ) -> None:
+        super().__init__(trainable=False, dtype="float32")
+        self._features, self._most, self._shape = features, most_features, input_shape
+        self._num_classes, self._unit_range = num_classes, unit_range
+        self.size = 0
+        self.built = True
+
+    def size_for(self, rows: int) -> int:
+        """How many features are right where the first task has so many rows: as many."""
+        return min(self._most, max(LEAST_FEATURES, rows))
+
+    def grow(self, size: int, seed: int = 0) -> None:
+        """Make features and sums.
+
+        Args:
+            size: D; of patches there may be fewer.
+            seed: of the features, which are weights.
+        """
+        self.feature_map = FEATURES[self._features](
+            self._shape, size=size, unit_range=self._unit_range, seed=seed
+        )
+        self.size = size
+        self.feature_sums = FeatureSums(self.feature_map.size, self._num_classes)
+        self.linear = CentredLinear(self.feature_map.size, self._num_classes)
+        self.answers = self.add_weight(
+            name="answers",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the sums."""
+        return self.feature_sums.kept_bytes if self.size else 0
+
+    def logits(self, x: tf.Tensor) -> tf.Tensor:
+        """Logits `[B, K]`, for x `[B, *input_shape]` as the encoder sees it."""
+        return self.linear(self.feature_map(tf.cast(x, tf.float32)))
+
+    def beside(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Logits of networks and memory together; those of the networks while a task is learnt.
+
+        Args:
+            logits: of the networks, `[B, K]`.
+            x: `[B, *input_shape]`, as the encoder sees it.
+        """
+        if not self.size:
+            return logits
+        together = tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.logits(x)
+        return tf.where(self.answers > 0, together, tf.cast(logits, tf.float32))
+
+    def rest(self) -> None:
+        """Take no part in answers: of the classes that come next the memory knows nothing."""
+        if self.size:
+            self.answers.assign(0.0)
+
+    def learn(self, split: Split, for_encoder: Callable) -> None:
+        """Add the rows of a task to the sums, in one pass, and answer from them.
+
+        Args:
+            split: the train rows.
+            for_encoder: a function of x that gives what the encoder sees.
+        """
+        if not self.size:
+            return
+
+        @tf.function(reduce_retracing=True)
+        def of_rows(x, y, weight):
+            features = self.feature_map(for_encoder(x))
+            return self.feature_sums.of_rows(features, tf.one_hot(y, self._num_classes), weight)
+
+        sums = self.feature_sums
+        if not sums.counts.numpy().any():
+            x, _ = split.some_rows(OFFSET_ROWS, seed=0)
+            sums.offset.assign(tf.reduce_mean(self.feature_map(for_encoder(tf.constant(x))), 0))
+        found = [tf.identity(weight) for weight in sums.kept]
+        with split.measured():
+            for x, y, *weight in split.batches(SUMMED_AT_ONCE):
+                added = of_rows(x, y, weight[0] if weight else tf.ones(tf.shape(y)))
+                found = [old + new for old, new in zip(found, added, strict=True)]
+        for weight, value in zip(sums.kept, found, strict=True):
+            weight.assign(value)
+        self.linear.take(ridge(sums.moments()), sums.offset.numpy())
+        self.answers.assign(1.0)
+
+
+def make_memory(
+    features: str | None, most_features: int, *, input_shape: tuple[int, ...], **options: Any
+) -> FeatureMemory | None:
+    """The memory that the option `memory` names.
+
+    Args:
+        features: the option, `"auto"` or None among its values.
+        most_features: D at most.
+        input_shape: of one x.
+        **options: of `FeatureMemory`.
+
+    Raises:
+        ValueError: for features that there are not, or that do not fit the inputs.
+    """
+    check_positive("memory_features", most_features, integer=True)
+    if features is None:
+        return None
+    check_choice("memory", features, ("auto", *FEATURES))
+    is_image = len(input_shape) == 3
+    if features == "patches" and not is_image:
+        raise ValueError(
+            f"memory: expected 'patches' for images (height, width, channels), received "
+            f"input_shape {input_shape}"
+        )
+    if features == "auto":
+        features = "patches" if is_image else "fourier"
+    return FeatureMemory(features, most_features, input_shape=input_shape, **options)

@@ -1,0 +1,77 @@
+"""FeatureSums: counts, sums and second moments of features, all that is kept of the rows."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.bounds.closed_form import Moments
+
+
+class FeatureSums(keras.layers.Layer):
+    """Sums over rows, by class, of features less an offset, float32.
+
+    In float32 the products of features that hardly vary would hold little but their mean, so that
+    all sums are taken about an offset that is near to it.
+
+    Args:
+        size: D.
+        num_classes: K.
+        pairs: whether the products of all pairs of features are kept, or their squares alone.
+
+    Attributes:
+        offset: `[D]`.
+        counts: `[K]`.
+        sums: `[K, D]`.
+        products: `[D, D]`, or `[D]`.
+    """
+
+    def __init__(self, size: int, num_classes: int, *, pairs: bool = True) -> None:
+        super().__init__(trainable=False, dtype="float32")
+        self.pairs = pairs
+        self.offset = self._state("offset", (size,))
+        self.counts = self._state("counts", (num_classes,))
+        self.sums = self._state("sums", (num_classes, size))
+        self.products = self._state("products", (size,) * (2 if pairs else 1))
+        self.built = True
+
+    @property
+    def kept(self) -> tuple[keras.Variable, ...]:
+        """Counts, sums and products."""
+        return self.counts, self.sums, self.products
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of counts, sums and products."""
+        return sum(weight.numpy().nbytes for weight in self.kept)
+
+    def of_rows(
+        self, features: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | None
+    ) -> tuple[tf.Tensor, ...]:
+        """What rows add to counts, sums and products.
+
+        Args:
+            features: `[B, D]`.
+            y: `[B, K]`, one-hot.
+            weight: `[B]`, how much each row counts, or None.
+        """
+        about = weighed = features - self.offset
+        if weight is not None:
+            y, weighed = (part * weight[:, tf.newaxis] for part in (y, about))
+        if self.pairs:
+            products = tf.matmul(weighed, about, transpose_a=True)
+        else:
+            products = tf.reduce_sum(weighed * about, 0)
+        return tf.reduce_sum(y, 0), tf.matmul(y, about, transpose_a=True), products
+
+    def moments(self) -> Moments:
+        """The sums so far, float64, of features less `offset`."""
+        return Moments(*(weight.numpy().astype(np.float64) for weight in self.kept))
+
+    def _state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",  # each adds what all have together
+        )
