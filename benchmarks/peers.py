@@ -47,14 +47,14 @@ from keras_ccl.data.transformations import Arrays
 OURS = "CCLGM"
 EPOCHS = {
     "permuted": {
-        OURS: (1, 2, 4, 8, 20, 68),
+        OURS: (1, 2, 4, 8, 12, 20, 68),
         "naive": (1, 3, 10),
         "EWC": (1, 3, 10),
         "generative replay": (3, 10),
         "increasing replay": (3, 10, 25),
     },
     "split": {
-        OURS: (3, 5, 8, 15, 40, 127),
+        OURS: (1, 2, 5, 15, 40, 127),
         "naive": (3, 10),
         "EWC": (3, 10),
         "generative replay": (5, 15, 60),

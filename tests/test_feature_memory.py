@@ -154,7 +154,8 @@ def test_saved_loaded_and_going_on(tmp_path):
     assert same_weights(weights_of(loaded), weights_of(whole))
 
 
-@pytest.mark.parametrize("steps", [pytest.param(4, marks=pytest.mark.slow), 13])  # of 9 a task
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [4, 13])  # of 9 a task
 def test_a_stopped_run_ends_as_one_that_was_not(steps, tmp_path):
     whole, stopped, resumed = new(), new(), new()
     expected = whole.fit_tasks(TASKS, **OPTIONS)

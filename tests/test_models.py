@@ -156,7 +156,12 @@ def test_a_sampled_input_comes_from_the_same_p_of_x(taught):
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_share_of_novelty_is_judged_on_the_reconstruction(share):
     """By hand, at the posterior mean alone, with x~ the mean of p(x|z)."""
-    model = tiny(novelty_at_reconstruction=share, classification_at_mean=1.0, replay_inputs="mean")
+    model = tiny(
+        novelty_at_reconstruction=share,
+        classification_at_mean=1.0,
+        replay_inputs="mean",
+        memory=None,
+    )
     model.fit_tasks([(X, Y % 2)], epochs=1, verbose=0)
     model.make_train_function()
     new = np.full(30, 2)

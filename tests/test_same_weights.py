@@ -1,6 +1,7 @@
 """The same seed gives the weights that it gave when they were recorded.
 
-At 39f567c; those of CCLGM anew when the mixture came to follow from the rows of a class.
+At 39f567c; those of CCLGM anew when the mixture came to follow from the rows of a class, and the
+accuracy on the split stream, not the weights, when its memory came.
 
 python tests/test_same_weights.py        # records them anew, where a change of results is meant
 """

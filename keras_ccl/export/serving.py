@@ -57,13 +57,18 @@ def classifier(model: JointModel) -> Served:
         The function to export.
     """
     prior = folded_prior(model.p_z)
+    memory = model.feature_memory if model.memory_size else None
+    if memory is not None and not memory.answers.numpy():
+        memory = None  # a task was begun and not ended
     shape = (None, *model.input_shape)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         q = model.encode(x)
         z = q.mean()
-        logits = model.answer(x, q)
+        logits = model.classify(z).logits_parameter()
+        if memory is not None:
+            logits = memory.together(logits, model.for_encoder(x))
         log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
         answers = {
             "probabilities": tf.nn.softmax(logits),
@@ -75,10 +80,10 @@ def classifier(model: JointModel) -> Served:
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
-    if not model.memory_size:
+    if memory is None:
         return Served(classify, "x", shape, parts)
-    parts += (model.feature_memory.feature_map, model.feature_memory.linear)
-    return Served(classify, "x", shape, parts, probability_tolerance=HEAD_TOLERANCE)
+    parts_of_memory = (memory.feature_map, memory.linear)
+    return Served(classify, "x", shape, (*parts, *parts_of_memory), HEAD_TOLERANCE)
 
 
 def head(model: ClosedFormHead) -> Served:

@@ -6,7 +6,7 @@ import keras
 
 from keras_ccl.methods.generative_replay import GenerativeReplay
 from keras_ccl.methods.ready_made import ReadyMade
-from keras_ccl.models.feature_memory import MOST_FEATURES
+from keras_ccl.models.feature_sums import MOST_FEATURES
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")

@@ -12,8 +12,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models.current_and_old import MEASURED_ROWS
-from keras_ccl.models.feature_memory import MOST_FEATURES, OFFSET_ROWS
-from keras_ccl.models.feature_sums import FeatureSums
+from keras_ccl.models.feature_sums import MOST_FEATURES, OFFSET_ROWS, FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.rows import where_finite

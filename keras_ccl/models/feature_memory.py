@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,13 @@ import tensorflow as tf
 
 from keras_ccl.bounds.closed_form import ridge
 from keras_ccl.data.validation import check_choice, check_positive
-from keras_ccl.models.feature_sums import FeatureSums
+from keras_ccl.models.feature_sums import OFFSET_ROWS, FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
 
-MOST_FEATURES = 3900
-"""By default: their sums take 61 MB."""
-
 LEAST_FEATURES = 25
-
-OFFSET_ROWS = 500
-"""Of the first task, whose mean features the sums are taken about."""
 
 SUMMED_AT_ONCE = 1000
 """Rows."""
@@ -90,26 +85,25 @@ class FeatureMemory(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of the sums."""
-        return self.feature_sums.kept_bytes if self.size else 0
-
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Logits `[B, K]`, for x `[B, *input_shape]` as the encoder sees it."""
         return self.linear(self.feature_map(tf.cast(x, tf.float32)))
 
-    def beside(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Logits of networks and memory together; those of the networks while a task is learnt.
+    def together(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Logits of networks and memory together.
 
         Args:
             logits: of the networks, `[B, K]`.
             x: `[B, *input_shape]`, as the encoder sees it.
         """
+        return tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.logits(x)
+
+    def beside(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """The same; those of the networks alone while a task is learnt."""
         if not self.size:
             return logits
-        together = tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.logits(x)
-        return tf.where(self.answers > 0, together, tf.cast(logits, tf.float32))
+        alone = tf.cast(logits, tf.float32)
+        return tf.where(self.answers > 0, self.together(logits, x), alone)
 
     def rest(self) -> None:
         """Take no part in answers: of the classes that come next the memory knows nothing."""
@@ -125,12 +119,6 @@ class FeatureMemory(keras.layers.Layer):
         """
         if not self.size:
             return
-
-        @tf.function(reduce_retracing=True)
-        def of_rows(x, y, weight):
-            features = self.feature_map(for_encoder(x))
-            return self.feature_sums.of_rows(features, tf.one_hot(y, self._num_classes), weight)
-
         sums = self.feature_sums
         if not sums.counts.numpy().any():
             x, _ = split.some_rows(OFFSET_ROWS, seed=0)
@@ -138,12 +126,24 @@ class FeatureMemory(keras.layers.Layer):
         found = [tf.identity(weight) for weight in sums.kept]
         with split.measured():
             for x, y, *weight in split.batches(SUMMED_AT_ONCE):
-                added = of_rows(x, y, weight[0] if weight else tf.ones(tf.shape(y)))
+                weight_of_rows = weight[0] if weight else tf.ones(tf.shape(y))
+                added = self._of_rows(for_encoder(x), y, weight_of_rows)
                 found = [old + new for old, new in zip(found, added, strict=True)]
         for weight, value in zip(sums.kept, found, strict=True):
             weight.assign(value)
         self.linear.take(ridge(sums.moments()), sums.offset.numpy())
         self.answers.assign(1.0)
+
+    @functools.cached_property
+    def _of_rows(self) -> Callable:
+        """Traced once, for any number of rows."""
+
+        def of_rows(x, y, weight):
+            y = tf.one_hot(y, self._num_classes)
+            return self.feature_sums.of_rows(self.feature_map(x), y, weight)
+
+        rows = [((None, *self._shape), tf.float32), ((None,), tf.int32), ((None,), tf.float32)]
+        return tf.function(of_rows, input_signature=[tf.TensorSpec(*spec) for spec in rows])
 
 
 def make_memory(

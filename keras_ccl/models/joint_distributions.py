@@ -10,7 +10,8 @@ from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
-from keras_ccl.models.feature_memory import MOST_FEATURES, make_memory
+from keras_ccl.models.feature_memory import make_memory
+from keras_ccl.models.feature_sums import MOST_FEATURES
 from keras_ccl.models.row_model import RowModel
 
 

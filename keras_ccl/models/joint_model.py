@@ -167,14 +167,18 @@ class JointModel(JointDistributions):
 
         Args:
             size: how many features.
+
+        Raises:
+            ValueError: if the model has no memory.
         """
+        if self.feature_memory is None:
+            raise ValueError(f"expected a model with a memory for its {size} features")
         with self.distribute_strategy.scope():
             self.feature_memory.grow(size, seed=int(self.noise.numpy()[0]))
         self.predict_function = self.test_function = None
 
     @property
     def memory_size(self) -> int:
-        """How many features the memory has: 0 where there is none, or no rows came yet."""
         return self.feature_memory.size if self.feature_memory is not None else 0
 
     def _joint_options(self) -> dict[str, Any]:

@@ -29,7 +29,6 @@ class RowModel(keras.Model):
     seed: int | None
     observation: Likelihood
     saved_format: int
-    memory_size: int = 0  # how many features a memory has, where there is one
 
     def make_noise(self) -> None:
         """Make the weight that `next_seed` counts on."""
@@ -51,6 +50,11 @@ class RowModel(keras.Model):
     def data_spec(self) -> DataSpec:
         """What the model expects of a row."""
         return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
+
+    @property
+    def memory_size(self) -> int:
+        """How many features the memory has: 0 where there is none, or no rows came yet."""
+        return 0
 
     def next_seed(self) -> tf.Tensor:
         """A stateless seed, `[2]` int32, that comes once, and to one replica.
