@@ -126,8 +126,11 @@ def test_vectors_have_fourier_features():
     x = X.reshape(len(X), -1)
     model = ccl.CCLGM((36,), 3, seed=0)
     history = model.fit_tasks([ccl.Task(t, test=t) for t in by_class(x, Y)], **OPTIONS)
+    logits = model.feature_memory.logits(model.for_encoder(tf.constant(x)))
+    together = tf.nn.log_softmax(network_alone(model, x)) + 0.25 * logits
+    np.testing.assert_allclose(model.predict(x, verbose=0), tf.nn.softmax(together), atol=1e-5)
     assert type(model.feature_memory.feature_map).__name__ == "FourierFeatures"
-    assert history.average_accuracy[-1] == 1
+    assert history.average_accuracy[-1] > 0.9  # the networks alone: 0.37
 
 
 @pytest.mark.parametrize(

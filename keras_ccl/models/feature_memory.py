@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 LEAST_FEATURES = 25
 
+COUNTS = {"patches": 1.0}
+COUNTS_ELSE = 0.25
+"""How much the logits of a memory count beside those of networks, by its features.
+
+Patches see more of an image than dense networks do; other features see less (docs/experiments.md).
+"""
+
 SUMMED_AT_ONCE = 1000
 """Rows."""
 
@@ -30,7 +37,7 @@ class FeatureMemory(keras.layers.Layer):
     and those of different tasks by real rows of the one and generated rows of the other. The sums
     of the memory are over real rows of all. Its logits are on the scale of the error that it is
     expected to make, so that the two experts multiply: log p(y|x) of the networks plus the
-    logits of the memory.
+    logits of the memory, times how much they count.
 
     It has no weights before `grow`, and takes no part in an answer while a task is learnt.
 
@@ -43,6 +50,7 @@ class FeatureMemory(keras.layers.Layer):
 
     Attributes:
         size: D, 0 before `grow`.
+        counts: how much its logits count.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class FeatureMemory(keras.layers.Layer):
         super().__init__(trainable=False, dtype="float32")
         self._features, self._most, self._shape = features, most_features, input_shape
         self._num_classes, self._unit_range = num_classes, unit_range
+        self.counts = COUNTS.get(features, COUNTS_ELSE)
         self.size = 0
         self.built = True
 
@@ -96,7 +105,7 @@ class FeatureMemory(keras.layers.Layer):
             logits: of the networks, `[B, K]`.
             x: `[B, *input_shape]`, as the encoder sees it.
         """
-        return tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.logits(x)
+        return tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.counts * self.logits(x)
 
     def beside(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """The same; those of the networks alone while a task is learnt."""
