@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -135,24 +134,14 @@ class FeatureMemory(keras.layers.Layer):
         found = [tf.identity(weight) for weight in sums.kept]
         with split.measured():
             for x, y, *weight in split.batches(SUMMED_AT_ONCE):
-                weight_of_rows = weight[0] if weight else tf.ones(tf.shape(y))
-                added = self._of_rows(for_encoder(x), y, weight_of_rows)
+                features = self.feature_map(for_encoder(x))
+                one_hot = tf.one_hot(y, self._num_classes)
+                added = sums.of_rows(features, one_hot, weight[0] if weight else None)
                 found = [old + new for old, new in zip(found, added, strict=True)]
         for weight, value in zip(sums.kept, found, strict=True):
             weight.assign(value)
         self.linear.take(ridge(sums.moments()), sums.offset.numpy())
         self.answers.assign(1.0)
-
-    @functools.cached_property
-    def _of_rows(self) -> Callable:
-        """Traced once, for any number of rows."""
-
-        def of_rows(x, y, weight):
-            y = tf.one_hot(y, self._num_classes)
-            return self.feature_sums.of_rows(self.feature_map(x), y, weight)
-
-        rows = [((None, *self._shape), tf.float32), ((None,), tf.int32), ((None,), tf.float32)]
-        return tf.function(of_rows, input_signature=[tf.TensorSpec(*spec) for spec in rows])
 
 
 def make_memory(
