@@ -27,7 +27,10 @@ LONG = "wildly unequal sizes"
 KINDS = [pytest.param(kind, marks=pytest.mark.graph) if kind == LONG else kind for kind in STREAMS]
 
 
-@pytest.mark.parametrize(("replay", "prior"), [("balanced", "mixture"), ("mixed", "normal")])
+@pytest.mark.parametrize(
+    ("replay", "prior"),
+    [("balanced", "mixture"), pytest.param("mixed", "normal", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_learnt_and_measured(kind, replay, prior):
     tasks = [ccl.Task(data, test=data) for data in STREAMS[kind]]
