@@ -62,6 +62,7 @@ def test_it_remembers_where_the_networks_alone_forget():
     assert found["auto"] == 1 and found[None] < 0.9
 
 
+@pytest.mark.slow
 def test_while_a_task_is_learnt_the_network_answers_alone():
     alone = []
 
@@ -75,6 +76,7 @@ def test_while_a_task_is_learnt_the_network_answers_alone():
     assert alone == [True] * 9 and float(model.feature_memory.answers) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "tasks"),
     [({}, [(X, Y), *TASKS]), ({"memory": None}, TASKS)],

@@ -24,7 +24,8 @@ STREAMS = {
 }
 
 LONG = "wildly unequal sizes"
-KINDS = [pytest.param(kind, marks=pytest.mark.graph) if kind == LONG else kind for kind in STREAMS]
+IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
+KINDS = [pytest.param(kind, marks=IN_GRAPHS) if kind == LONG else kind for kind in STREAMS]
 
 
 @pytest.mark.parametrize(
