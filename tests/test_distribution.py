@@ -74,12 +74,9 @@ def test_a_head_on_two_replicas_adds_the_rows_of_both(strategy):
         two = ccl.StreamingLDA((6,), 3, **options)
     for model in (one, two):
         model.fit_tasks(TASKS, batch_size=8, verbose=0)
-    assert (
-        one.feature_sums.counts.numpy().tolist()
-        == two.feature_sums.counts.numpy().tolist()
-        == [12, 11, 11]
-    )
-    np.testing.assert_allclose(one.feature_sums.products, two.feature_sums.products, rtol=1e-5)
+    ones, twos = one.feature_sums, two.feature_sums
+    assert ones.counts.numpy().tolist() == twos.counts.numpy().tolist() == [12, 11, 11]
+    np.testing.assert_allclose(ones.products, twos.products, rtol=1e-5)
     np.testing.assert_allclose(one.predict(rows()[0]), two.predict(rows()[0]), atol=1e-4)
 
 

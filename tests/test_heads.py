@@ -99,9 +99,8 @@ def test_a_stopped_run_goes_on(tmp_path):
     failing = lambda: fail_after([(x[:5], y[:5]), (x[5:], y[5:])])  # noqa: E731
     with pytest.raises((Stop, RuntimeError, ValueError)):
         stopped.fit_tasks([tasks[0], failing], checkpoint_dir=tmp_path, verbose=0)
-    assert int(stopped.tasks_seen) == 1 and stopped.feature_sums.counts.numpy().sum() == len(
-        tasks[0][1]
-    )
+    assert int(stopped.tasks_seen) == 1
+    assert stopped.feature_sums.counts.numpy().sum() == len(tasks[0][1])
     whole.fit_tasks(tasks, checkpoint_dir=tmp_path / "other", verbose=0)
     again = head("ridge")
     again.fit_tasks(tasks, checkpoint_dir=tmp_path / "other", verbose=0)  # nothing is left to do

@@ -177,9 +177,14 @@ def make_likelihood(name: str, scale: float | None, shape: tuple[int, ...]) -> L
     return Gaussian(scale, dtype="float32")
 
 
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether x of this shape is taken for an image (height, width, channels)."""
+    return len(shape) == 3
+
+
 def likelihood_of_shape(shape: tuple[int, ...]) -> str:
     """The likelihood where none is named: an image's pixels are Bernoulli, all else Gaussian."""
-    return "bernoulli" if len(shape) == 3 else "gaussian"
+    return "bernoulli" if is_image(shape) else "gaussian"
 
 
 class _Pixels(tfd.Bernoulli):

@@ -57,9 +57,8 @@ def classifier(model: JointModel) -> Served:
         The function to export.
     """
     prior = folded_prior(model.p_z)
-    memory = model.feature_memory if model.memory_size else None
-    if memory is not None and not memory.answers.numpy():
-        memory = None  # a task was begun and not ended
+    memory = model.feature_memory
+    parts_of_memory = memory.answering_parts() if memory is not None else ()
     shape = (None, *model.input_shape)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
@@ -67,7 +66,7 @@ def classifier(model: JointModel) -> Served:
         q = model.encode(x)
         z = q.mean()
         logits = model.classify(z).logits_parameter()
-        if memory is not None:
+        if memory is not None and parts_of_memory:
             logits = memory.together(logits, model.for_encoder(x))
         log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
         answers = {
@@ -80,9 +79,8 @@ def classifier(model: JointModel) -> Served:
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
-    if memory is None:
+    if not parts_of_memory:
         return Served(classify, "x", shape, parts)
-    parts_of_memory = (memory.feature_map, memory.linear)
     return Served(classify, "x", shape, (*parts, *parts_of_memory), HEAD_TOLERANCE)
 
 

@@ -97,7 +97,7 @@ class GenerativeReplay(Method):
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Note whether the task lacks a class: where it has every class, nothing is novel."""
-        self.variant = len(task.train.classes) < model.num_classes
+        self.variant = model.lacks_classes(task)
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from keras_ccl.bounds.likelihoods import is_image
+
 
 class Architecture(NamedTuple):
     """Functions that make the three networks."""
@@ -227,7 +229,7 @@ def _initializers(seed: int | None, network: int) -> Initializers:
 
 
 def _require_image(input_shape: Sequence[int]) -> None:
-    if len(input_shape) != 3:
+    if not is_image(tuple(input_shape)):
         raise ValueError(
             "the convolutional networks expect input_shape (height, width, channels), "
             f"received {tuple(input_shape)}"

@@ -12,7 +12,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models.current_and_old import MEASURED_ROWS
-from keras_ccl.models.feature_sums import MOST_FEATURES, OFFSET_ROWS, FeatureSums
+from keras_ccl.models.feature_sums import MOST_FEATURES, FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.rows import where_finite
@@ -176,12 +176,11 @@ class ClosedFormHead(KerasTraining):
             return
         if self.observation.asks_for_rows:
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
-        x, _ = task.train.some_rows(OFFSET_ROWS, seed=0)
-        self.feature_sums.offset.assign(tf.reduce_mean(self.featurize(tf.constant(x)), 0))
+        self.feature_sums.begin(task.train, self.featurize)
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: solves for the classifier, and counts the task."""
-        self.linear.take(self.solve(self.feature_sums.moments()), self.feature_sums.offset.numpy())
+        self.linear.set_weights(self.feature_sums.solved(self.solve))
         self.tasks_seen.assign_add(1)
 
     # Saving.

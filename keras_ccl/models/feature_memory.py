@@ -9,8 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_ccl.bounds.closed_form import ridge
+from keras_ccl.bounds.likelihoods import is_image
+from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_choice, check_positive
-from keras_ccl.models.feature_sums import OFFSET_ROWS, FeatureSums
+from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 
 if TYPE_CHECKING:
@@ -18,15 +20,12 @@ if TYPE_CHECKING:
 
 LEAST_FEATURES = 25
 
-COUNTS = {"patches": 1.0}
-COUNTS_ELSE = 0.25
-"""How much the logits of a memory count beside those of networks, by its features.
+LOGIT_WEIGHTS = {"patches": 1.0}
+OTHER_LOGIT_WEIGHT = 0.25
+"""How much the logits of a memory weigh beside those of networks, by its features.
 
 Patches see more of an image than dense networks do; other features see less (docs/experiments.md).
 """
-
-SUMMED_AT_ONCE = 1000
-"""Rows."""
 
 
 class FeatureMemory(keras.layers.Layer):
@@ -36,7 +35,7 @@ class FeatureMemory(keras.layers.Layer):
     and those of different tasks by real rows of the one and generated rows of the other. The sums
     of the memory are over real rows of all. Its logits are on the scale of the error that it is
     expected to make, so that the two experts multiply: log p(y|x) of the networks plus the
-    logits of the memory, times how much they count.
+    logits of the memory, times their weight.
 
     It has no weights before `grow`, and takes no part in an answer while a task is learnt.
 
@@ -49,7 +48,7 @@ class FeatureMemory(keras.layers.Layer):
 
     Attributes:
         size: D, 0 before `grow`.
-        counts: how much its logits count.
+        logit_weight: what its logits weigh beside those of the networks.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class FeatureMemory(keras.layers.Layer):
         super().__init__(trainable=False, dtype="float32")
         self._features, self._most, self._shape = features, most_features, input_shape
         self._num_classes, self._unit_range = num_classes, unit_range
-        self.counts = COUNTS.get(features, COUNTS_ELSE)
+        self.logit_weight = LOGIT_WEIGHTS.get(features, OTHER_LOGIT_WEIGHT)
         self.size = 0
         self.built = True
 
@@ -95,7 +94,7 @@ class FeatureMemory(keras.layers.Layer):
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Logits `[B, K]`, for x `[B, *input_shape]` as the encoder sees it."""
-        return self.linear(self.feature_map(tf.cast(x, tf.float32)))
+        return self.linear(self.feature_map(x))
 
     def together(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Logits of networks and memory together.
@@ -104,7 +103,7 @@ class FeatureMemory(keras.layers.Layer):
             logits: of the networks, `[B, K]`.
             x: `[B, *input_shape]`, as the encoder sees it.
         """
-        return tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.counts * self.logits(x)
+        return tf.nn.log_softmax(tf.cast(logits, tf.float32)) + self.logit_weight * self.logits(x)
 
     def beside(self, logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """The same; those of the networks alone while a task is learnt."""
@@ -112,6 +111,12 @@ class FeatureMemory(keras.layers.Layer):
             return logits
         alone = tf.cast(logits, tf.float32)
         return tf.where(self.answers > 0, self.together(logits, x), alone)
+
+    def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
+        """The layers that it answers with now: none while a task is learnt; never the sums."""
+        if not self.size or not self.answers.numpy():
+            return ()
+        return self.feature_map, self.linear
 
     def rest(self) -> None:
         """Take no part in answers: of the classes that come next the memory knows nothing."""
@@ -129,18 +134,17 @@ class FeatureMemory(keras.layers.Layer):
             return
         sums = self.feature_sums
         if not sums.counts.numpy().any():
-            x, _ = split.some_rows(OFFSET_ROWS, seed=0)
-            sums.offset.assign(tf.reduce_mean(self.feature_map(for_encoder(tf.constant(x))), 0))
+            sums.begin(split, lambda x: self.feature_map(for_encoder(x)))
         found = [tf.identity(weight) for weight in sums.kept]
         with split.measured():
-            for x, y, *weight in split.batches(SUMMED_AT_ONCE):
+            for x, y, *weight in split.batches(MEASURING_BATCH):
                 features = self.feature_map(for_encoder(x))
                 one_hot = tf.one_hot(y, self._num_classes)
                 added = sums.of_rows(features, one_hot, weight[0] if weight else None)
                 found = [old + new for old, new in zip(found, added, strict=True)]
         for weight, value in zip(sums.kept, found, strict=True):
             weight.assign(value)
-        self.linear.take(ridge(sums.moments()), sums.offset.numpy())
+        self.linear.set_weights(sums.solved(ridge))
         self.answers.assign(1.0)
 
 
@@ -162,12 +166,7 @@ def make_memory(
     if features is None:
         return None
     check_choice("memory", features, ("auto", *FEATURES))
-    is_image = len(input_shape) == 3
-    if features == "patches" and not is_image:
-        raise ValueError(
-            f"memory: expected 'patches' for images (height, width, channels), received "
-            f"input_shape {input_shape}"
-        )
     if features == "auto":
-        features = "patches" if is_image else "fourier"
+        features = "patches" if is_image(input_shape) else "fourier"
+    FEATURES[features].check_shape(input_shape, "memory")
     return FeatureMemory(features, most_features, input_shape=input_shape, **options)

@@ -1,10 +1,18 @@
 """FeatureSums: counts, sums and second moments of features, all that is kept of the rows."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.closed_form import Moments
+from keras_ccl.bounds.closed_form import Linear, Moments
+
+if TYPE_CHECKING:
+    from keras_ccl.data.splits import Split
 
 MOST_FEATURES = 3900
 """By default: their sums take 61 MB."""
@@ -50,6 +58,16 @@ class FeatureSums(keras.layers.Layer):
         """Bytes of counts, sums and products."""
         return sum(weight.numpy().nbytes for weight in self.kept)
 
+    def begin(self, split: Split, featurize: Callable) -> None:
+        """Take the mean features of some rows of the first task as the offset.
+
+        Args:
+            split: the rows.
+            featurize: x `[B, *input_shape]` -> features `[B, D]`.
+        """
+        x, _ = split.some_rows(OFFSET_ROWS, seed=0)
+        self.offset.assign(tf.reduce_mean(featurize(tf.constant(x)), 0))
+
     def of_rows(
         self, features: tf.Tensor, y: tf.Tensor, weight: tf.Tensor | None
     ) -> tuple[tf.Tensor, ...]:
@@ -72,6 +90,11 @@ class FeatureSums(keras.layers.Layer):
     def moments(self) -> Moments:
         """The sums so far, float64, of features less `offset`."""
         return Moments(*(weight.numpy().astype(np.float64) for weight in self.kept))
+
+    def solved(self, solve: Callable[[Moments], Linear]) -> Linear:
+        """The classifier, of features as they are, that `solve` finds from those less `offset`."""
+        found = solve(self.moments())
+        return found._replace(centre=found.centre + self.offset.numpy())
 
     def _state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
         return self.add_weight(

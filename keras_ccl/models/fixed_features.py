@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.closed_form import Linear
+from keras_ccl.bounds.likelihoods import is_image
 
 UNIT_RANGE_FREQUENCY = 2.5
 """Radians, of the cosines of `"fourier"`, about as far apart as two rows of values in [0, 1] are;
@@ -37,9 +37,14 @@ class FixedFeatures(keras.layers.Layer):
     def __init__(
         self, input_shape: tuple[int, ...], *, size: int, unit_range: bool, seed: int, **kwargs: Any
     ) -> None:
+        self.check_shape(input_shape, "features")
         super().__init__(trainable=False, dtype="float32", **kwargs)
         self.size = self.make(input_shape, size, unit_range, np.random.default_rng(seed))
         self.built = True
+
+    @classmethod
+    def check_shape(cls, shape: tuple[int, ...], option: str) -> None:
+        """Refuse inputs that have no such features, naming the option that asked for them."""
 
     def make(
         self, shape: tuple[int, ...], size: int, unit_range: bool, rng: np.random.Generator
@@ -100,12 +105,15 @@ class PatchFeatures(FixedFeatures):
     are taken out. Two images are alike where cells hold alike patches, wherever in the cell.
     """
 
-    def make(self, shape, size, unit_range, rng):
-        if len(shape) != 3:
+    @classmethod
+    def check_shape(cls, shape, option):
+        if not is_image(shape):
             raise ValueError(
-                f"features: expected 'patches' for images (height, width, channels), received "
+                f"{option}: expected 'patches' for images (height, width, channels), received "
                 f"input_shape {shape}"
             )
+
+    def make(self, shape, size, unit_range, rng):
         height, width, channels = shape
         self.strides = tuple(math.ceil(side / CELLS) for side in (height, width))
         cells = math.ceil(height / self.strides[0]) * math.ceil(width / self.strides[1])
@@ -156,7 +164,3 @@ class CentredLinear(keras.layers.Layer):
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         return (features - self.centre) @ self.kernel + self.bias
-
-    def take(self, found: Linear, offset: np.ndarray) -> None:
-        """Answer as a classifier that was solved for features less an offset `[D]`."""
-        self.set_weights(found._replace(centre=found.centre + offset))

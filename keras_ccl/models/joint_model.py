@@ -185,8 +185,8 @@ class JointModel(JointDistributions):
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
-        """The networks, p(z) and the memory."""
-        memory = [self.feature_memory] if self.memory_size else []
+        """The networks, p(z), and those of the memory."""
+        memory = self.feature_memory.answering_parts() if self.feature_memory is not None else ()
         return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory
 
     # Saving.

@@ -198,14 +198,17 @@ class JointVAE(KerasTraining, JointModel):
         """What callbacks judge by, a dataset of (x, y, weight): see `validation_rows`."""
         return validation_rows(self, split, batch_size)
 
+    def lacks_classes(self, task: ReadyTask) -> bool:
+        """Whether there are classes that a task has no rows of."""
+        return len(task.train.classes) < self.num_classes
+
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is; the memory rests."""
         if self.observation.asks_for_rows and not self.tasks_seen.numpy():
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         self.task_classes.assign(tf.zeros_like(self.task_classes))
         if self.feature_memory is not None:
-            lacks_classes = len(task.train.classes) < self.num_classes
-            if lacks_classes and not self.tasks_seen.numpy() and not self.memory_size:
+            if self.lacks_classes(task) and not self.tasks_seen.numpy() and not self.memory_size:
                 self.grow_memory(self.feature_memory.size_for(task.train.rows))
             self.feature_memory.rest()
         self.method.begin_task(self, task)
