@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checks import rows, same_weights, slow_but, weights_of
-from tensorflow_probability import distributions as tfd
 
 import keras_ccl as ccl
-from keras_ccl.bounds import closed_form
 from keras_ccl.methods.registry import HEADS
 from keras_ccl.models.fixed_features import FEATURES
 
@@ -169,38 +167,6 @@ def test_features_that_hardly_vary_are_told_from_their_mean(constant, monkeypatc
     scatter = model.feature_sums.products.numpy()
     assert np.linalg.eigvalsh(scatter).min() > -1e-6 * np.abs(scatter).max()
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == 1
-
-
-def test_ridge_is_that_of_its_normal_equations():
-    rng = np.random.default_rng(0)
-    f, y = rng.standard_normal((50, 4)), np.eye(3)[rng.integers(0, 3, 50)]
-    found = closed_form.ridge(closed_form.Moments(y.sum(0), y.T @ f, f.T @ f), penalty=2.0)
-    centred, labels = f - f.mean(0), y - y.mean(0)
-    spread = 2.0 * np.mean(np.square(centred))
-    coefficients = np.linalg.solve(centred.T @ centred + spread * np.eye(4), centred.T @ labels)
-    scores, expected = (
-        (f - found.centre) @ found.kernel + found.bias,
-        y.mean(0) + centred @ coefficients,
-    )
-    scale = np.std(scores) / np.std(expected)
-    np.testing.assert_allclose(scores, expected * scale, atol=1e-5)
-    assert scale > 1  # scores are divided by what is left unexplained
-
-
-def test_linear_discriminant_is_bayes_rule_for_gaussians_of_one_covariance():
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    f = rng.standard_normal((3, 4))[y] + rng.standard_normal((90, 4)) @ rng.standard_normal((4, 4))
-    of, means = np.eye(3)[y], np.stack([f[y == k].mean(0) for k in range(3)])
-    found = closed_form.linear_discriminant(
-        closed_form.Moments(of.sum(0), of.T @ f, f.T @ f), shrinkage=1e-12
-    )
-    logits = (f - found.centre) @ found.kernel + found.bias
-    scale = tf.linalg.cholesky(np.cov((f - means[y]).T, bias=True))
-    classes = tfd.MultivariateNormalTriL(means, scale[tf.newaxis])
-    expected = classes.log_prob(f[:, np.newaxis]).numpy()
-    first = lambda values: values - values[:, :1]  # noqa: E731
-    np.testing.assert_allclose(first(logits), first(expected), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("features", FEATURES)

@@ -1,12 +1,14 @@
-"""Linear classifiers in closed form, from counts, sums and second moments of features (NumPy).
+"""Linear classifiers in closed form, from counts, sums and second moments of features.
 
 The statistics of rows that come task after task are those of all rows together, whatever their
 order: what is solved from them does not forget.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 NEVER = -1e9
 """The logit of a class that no row had."""
@@ -18,7 +20,7 @@ ROUNDING = 2e-6
 """Of sums in float32, as a share of the largest: nothing smaller is told from the products."""
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
-"""Of a ridge regression, in units of the mean variance of a feature."""
+"""Of a ridge regression, in units of the mean variance of a feature, ascending."""
 
 LEAST_UNEXPLAINED = 0.01
 """The variance of a score is at least that of a deviation of 0.1: logits stay within some 100."""
@@ -106,7 +108,7 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     Args:
         moments: with products `[D, D]`.
         penalty: of the squared coefficients, in units of the mean variance of a feature; None: the
-            one of `PENALTIES` with the least error. The sums tell it, without any row.
+            first of `PENALTIES` after which the error rises. The sums tell it, without any row.
     """
     rows, centre = moments.counts.sum(), moments.centre
     scatter = moments.products - rows * np.outer(centre, centre)
@@ -116,18 +118,43 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     of_labels = np.sum(moments.counts * (1 - moments.counts / rows))
 
     def solved(penalty: float) -> tuple[float, np.ndarray]:
-        inverse = np.linalg.inv(_plus_diagonal(scatter, penalty * spread))
-        kernel = inverse @ with_labels
-        freedom = len(scatter) - penalty * spread * np.trace(inverse)
+        # S + p I = L L': the trace of its inverse is the sum of the squares of that of L.
+        factor = np.linalg.cholesky(_plus_diagonal(scatter, penalty * spread))
+        inverse = tf.linalg.triangular_solve(factor, np.eye(len(factor))).numpy()
+        kernel = inverse.T @ (inverse @ with_labels)
+        freedom = len(scatter) - penalty * spread * np.sum(inverse**2)
         # With (S + p I) k = b, the squares left are y'y - 2 k'b + k'S k = y'y - k'b - p k'k.
         left = of_labels - np.sum(with_labels * kernel) - penalty * spread * np.sum(kernel**2)
         free = max(1 - (1 + freedom) / rows, 1e-3)
         return max(left, 0) / (rows * len(moments.counts) * free**2), kernel
 
-    tried = [solved(p) for p in (PENALTIES if penalty is None else (penalty,))]
-    error, kernel = min(tried, key=lambda found: found[0])
+    error, kernel = _least_penalized(solved, PENALTIES if penalty is None else (penalty,))
     variance = max(error, LEAST_UNEXPLAINED)
     return _only_met(kernel / variance, moments.counts / (rows * variance), moments)
+
+
+def _least_penalized(
+    solved: Callable[[float], tuple[float, np.ndarray]], penalties: Sequence[float]
+) -> tuple[float, np.ndarray]:
+    """What is solved with the smallest penalty after which the error rises.
+
+    Args:
+        solved: a penalty -> an error and the kernel.
+        penalties: ascending. One that rounding of the sums outweighs is passed over.
+    """
+    least: tuple[float, np.ndarray] | None = None
+    for penalty in penalties:
+        try:
+            found = solved(penalty)
+        except np.linalg.LinAlgError:  # not positive definite
+            if least is None and penalty == penalties[-1]:
+                raise
+            continue
+        if least is not None and found[0] >= least[0]:
+            break
+        least = found
+    assert least is not None
+    return least
 
 
 def _plus_diagonal(matrix: np.ndarray, value: float) -> np.ndarray:
