@@ -42,7 +42,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
         "options", nargs="*", type=option, help="name=value, of the method or the model"
     )
     parser.add_argument("--method", choices=(*METHODS, *HEADS), default="ccl-gm")
-    parser.add_argument("--dataset", choices=ccl.datasets.CLASS_NAMES, default="mnist")
+    parser.add_argument("--dataset", choices=("mnist", "fashion_mnist"), default="mnist")
     parser.add_argument("--data-dir", type=Path, help="TFDS folder; default: the embedded subset")
     parser.add_argument("--tasks", type=command_line.positive, default=5)
     parser.add_argument("--epochs", type=command_line.positive, default=10, help="per task")

@@ -46,7 +46,7 @@ def command_line() -> running.Parser:
         running.add_stream_options(options, **defaults)
         options.set_defaults(out=Path("out") / f"compare-{name}")
         if name == "split":
-            options.add_argument("--dataset", choices=ccl.datasets.CLASS_NAMES, default="mnist")
+            options.add_argument("--dataset", choices=("mnist", "fashion_mnist"), default="mnist")
     return parser
 
 

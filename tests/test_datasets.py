@@ -1,6 +1,7 @@
 """Datasets: what is embedded, what TFDS gives, and that neither stands in for the other."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,28 @@ def test_no_row_of_the_subset_is_in_both_splits(name):
     assert not train & test
 
 
+def test_images_as_they_are_stored_are_bytes():
+    bytes_, scaled = datasets.load("mnist", scaled=False), datasets.load("mnist")
+    for (x, y), (floats, labels) in zip(
+        (bytes_.train, bytes_.test), (scaled.train, scaled.test), strict=True
+    ):
+        assert x.dtype == np.uint8 and x.shape == floats.shape
+        np.testing.assert_array_equal(x / np.float32(255), floats)
+        np.testing.assert_array_equal(y, labels)
+
+
+@pytest.mark.full_data
+def test_cifar100_has_the_known_images_and_fine_labels(data_dir):
+    data = datasets.load("cifar100", data_dir=data_dir, scaled=False)
+    for (x, y), rows in ((data.train, 50_000), (data.test, 10_000)):
+        assert x.shape == (rows, 32, 32, 3) and x.dtype == np.uint8
+        np.testing.assert_array_equal(np.bincount(y), np.full(100, rows // 100))
+    mean = data.train[0].mean((0, 1, 2), dtype=np.float64) / 255
+    np.testing.assert_allclose(mean, [0.50708, 0.48655, 0.44092], atol=1e-5)  # the published ones
+    stored = Path(data_dir) / "cifar100" / "3.0.2" / "label.labels.txt"
+    assert tuple(stored.read_text().split()) == data.class_names
+
+
 @pytest.mark.full_data
 @pytest.mark.parametrize("name", SIZES)
 def test_the_subset_is_rows_of_the_genuine_set(name, data_dir):
@@ -46,6 +69,14 @@ def test_a_missing_dataset_names_both_ways(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_cifar_has_tfds_alone_and_says_where_it_was_looked_for(name, tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(FileNotFoundError, match="3.0.2 is not in .*download=True$") as caught:
+        datasets.load(name, data_dir=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
 def test_a_missing_tfds_is_told_in_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(ImportError, match=r'pip install "keras-ccl\[datasets\]"'):
@@ -55,14 +86,23 @@ def test_a_missing_tfds_is_told_in_one_sentence(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "cifar"}, "name: expected one of 'mnist', 'fashion_mnist'; received 'cifar'"),
+        (
+            {"name": "cifar"},
+            "name: expected one of 'mnist', .*, 'cifar100'; received 'cifar'",
+        ),
         (
             {"name": "mnist", "source": "web"},
-            "source: expected one of 'embedded', 'tfds'; received 'web'",
+            "source of 'mnist': expected one of 'embedded', 'tfds'; received 'web'",
         ),
+        (
+            {"name": "cifar100", "source": "embedded"},
+            "source of 'cifar100': expected one of 'tfds'; received 'embedded'",
+        ),
+        ({"name": "mnist", "download": True}, "for source=.tfds.; received None and True for the"),
+        ({"name": "mnist", "data_dir": "data"}, "received 'data' and False for the embedded"),
     ],
 )
-def test_an_unknown_name_or_source_lists_the_choices(options, message):
+def test_options_that_do_not_fit_are_refused_with_the_choices(options, message):
     with pytest.raises(ValueError, match=message):
         datasets.load(**options)
 
@@ -76,7 +116,7 @@ def test_one_entry_adds_a_dataset_with_its_checks(tmp_path, monkeypatch):
     data = datasets.load("shapes")
     np.testing.assert_array_equal(data.train[0], x / np.float32(255))
     assert data.test[1].tolist() == [0] and data.class_names == ("a", "b")
-    with pytest.raises(ValueError, match="source: expected one of 'embedded'; received 'tfds'"):
+    with pytest.raises(ValueError, match="expected one of 'embedded'; received 'tfds'"):
         datasets.load("shapes", source="tfds")
     np.savez(tmp_path / "shapes.npz", x_train=x[..., 0], y_train=y, x_test=x[:1], y_test=y[:1])
     with pytest.raises(ValueError, match=r"embedded subset of shapes, uint8 x \[N, 2, 3, 3\]"):

@@ -74,6 +74,45 @@ def test_split_refuses_another_order(images):
         streams.split(images, order=[0, 1, 2])
 
 
+def test_a_seed_draws_the_order_of_the_classes():
+    x = np.arange(40, dtype=np.uint8).reshape(20, 2)
+    data = Task((x, np.arange(20)))
+
+    def classes(**options):
+        stream = streams.split(data, classes_per_task=10, **options)
+        return [shown(task.train)[1].tolist() for task in stream]
+
+    drawn = classes(seed=1)
+    assert drawn == classes(seed=1) and drawn != classes(seed=2)
+    assert sorted(np.ravel(drawn)) == list(range(20)) and sorted(drawn[0]) != list(range(10))
+    with pytest.raises(ValueError, match=r"split: expected an order or a seed, received \[0, "):
+        classes(seed=1, order=range(20))
+
+
+def test_a_task_of_many_classes_has_a_short_name_of_its_own():
+    data = Task((np.zeros((100, 1)), np.arange(100)))
+    names = [task.name for task in streams.split(data, classes_per_task=10, seed=0)]
+    assert len(set(names)) == 10 and max(map(len, names)) < 32
+    order = [7, 3, 9, 8, 0, 1, 2, 4, 5, 6]
+    ten = Task((np.zeros((10, 1)), np.arange(10)))
+    (task,) = streams.split(ten, classes_per_task=10, order=order)
+    assert task.name == "classes 7, 3, 9 and 7 more"
+    assert [task.name for task in streams.split(ten, classes_per_task=6)] == [
+        "classes 0 to 5",
+        "classes 6, 7, 8, 9",
+    ]
+
+
+def test_bytes_stay_bytes_in_every_stream():
+    x, y = np.arange(192, dtype=np.uint8).reshape(4, 4, 4, 3), np.arange(4)
+    data = Task((x, y), test=(x, y))
+    split = streams.split(data, order=[2, 1, 0, 3])
+    made = (split, streams.permuted(data, tasks=2), streams.rotated(data, tasks=2))
+    splits = [rows for stream in made for task in stream for rows in (task.train, task.test)]
+    assert {shown(rows)[0].dtype for rows in splits} == {np.dtype(np.uint8)}
+    np.testing.assert_array_equal(shown(split[0].train)[0], x[1:3])
+
+
 def test_sequence_keeps_the_datasets_and_their_names(images):
     other = Task(train=rows(5, (6, 6, 1), 4))
     stream = streams.sequence(images, other, streams.permuted(images, tasks=2)[1])

@@ -1,6 +1,6 @@
 """Datasets by name: in full through TensorFlow Datasets, or a subset embedded in the package.
 
-The caller chooses the source; neither is ever used in place of the other. To add a dataset, add an
+Each dataset has its sources; none is ever used in place of another. To add a dataset, add an
 entry to `DATASETS`: `load`, its checks and its errors, and `CLASS_NAMES` all follow from it.
 """
 
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_ccl.data.class_names import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
 from keras_ccl.data.untrusted_files import as_value_error, read_npz
 from keras_ccl.data.validation import check_choice
 
@@ -23,8 +24,9 @@ class Entry(NamedTuple):
         class_names: The name of each class.
         tfds_version: The version in TensorFlow Datasets. It is fixed because another version could
             hold other images under the same name.
-        sources: Where the dataset can be loaded from, keys of `SOURCES`. `"embedded"` needs the
-            file `data/embedded/<name>.npz`; its licence belongs in data/LICENSES.md.
+        sources: Where the dataset can be loaded from, keys of `SOURCES`; the first is the default.
+            `"embedded"` needs the file `data/embedded/<name>.npz`; its licence belongs in
+            data/embedded/LICENSES.md.
         image_shape: (height, width, channels).
     """
 
@@ -35,22 +37,10 @@ class Entry(NamedTuple):
 
 
 DATASETS = {
-    "mnist": Entry(class_names=tuple("0123456789"), tfds_version="3.0.1"),
-    "fashion_mnist": Entry(
-        class_names=(
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
-        tfds_version="3.0.1",
-    ),
+    "mnist": Entry(MNIST, "3.0.1"),
+    "fashion_mnist": Entry(FASHION_MNIST, "3.0.1"),
+    "cifar10": Entry(CIFAR10, "3.0.2", ("tfds",), (32, 32, 3)),
+    "cifar100": Entry(CIFAR100, "3.0.2", ("tfds",), (32, 32, 3)),
 }
 
 CLASS_NAMES = {name: entry.class_names for name, entry in DATASETS.items()}
@@ -62,8 +52,8 @@ class Dataset:
 
     Attributes:
         name: The name of the dataset.
-        train: The inputs, float32 `[N, height, width, channels]` in [0, 1], and labels, int32
-            `[N]`, to learn from.
+        train: The inputs `[N, height, width, channels]`, float32 in [0, 1] or, where they were not
+            scaled, uint8; and labels, int32 `[N]`, to learn from.
         test: The same to test on.
         class_names: The name of each class.
     """
@@ -77,34 +67,50 @@ class Dataset:
 def load(
     name: str,
     *,
-    source: str = "embedded",
+    source: str | None = None,
     data_dir: str | os.PathLike | None = None,
     download: bool = False,
+    scaled: bool = True,
 ) -> Dataset:
     """Load a dataset.
 
     Args:
-        name: A key of `DATASETS`, such as `"mnist"` or `"fashion_mnist"`.
+        name: A key of `DATASETS`: `"mnist"`, `"fashion_mnist"`, `"cifar10"` or `"cifar100"`, the
+            last with its 100 fine labels.
         source: `"embedded"` is the class-balanced subset in the package (MNIST: 10,000 train and
             2,000 test images; Fashion-MNIST: 6,000 and 1,000). `"tfds"` is the full dataset,
-            through TensorFlow Datasets.
+            through TensorFlow Datasets. None: the subset; `"tfds"` where none is embedded, as for
+            CIFAR.
         data_dir: The folder of TensorFlow Datasets; by default the one that it uses itself.
         download: Whether TensorFlow Datasets may download a dataset that is not in the folder. The
             network is used only then.
+        scaled: Whether pixels are divided by 255. Otherwise images are the bytes that they are
+            stored as, in a quarter of the memory: models take them too, and a network that was
+            trained on photographs expects 0 to 255.
 
     Returns:
         The dataset.
 
     Raises:
-        ValueError: If the name or the source is unknown, or the embedded subset is damaged.
+        ValueError: If the name is unknown, the dataset has no such source, `data_dir` or `download`
+            is given for the embedded subset, or that is damaged.
         FileNotFoundError: If the folder does not hold the dataset and `download` is False.
         ImportError: If TensorFlow Datasets is not installed.
     """
     check_choice("name", name, tuple(DATASETS))
     entry = DATASETS[name]
-    check_choice("source", source, entry.sources)
+    source = entry.sources[0] if source is None else source
+    check_choice(f"source of {name!r}", source, entry.sources)
+    if source == "embedded" and (data_dir is not None or download):
+        raise ValueError(
+            f'data_dir and download are for source="tfds"; received {data_dir!r} and {download!r} '
+            f"for the embedded subset of {name}"
+        )
     splits = SOURCES[source](name, entry, data_dir, download)
-    train, test = ((_scale(x, entry.image_shape), y.astype(np.int32)) for x, y in splits)
+    as_pixels = _scale if scaled else np.asarray
+    train, test = (
+        (as_pixels(x.reshape(-1, *entry.image_shape)), y.astype(np.int32)) for x, y in splits
+    )
     return Dataset(name, train, test, entry.class_names)
 
 
@@ -178,6 +184,6 @@ SOURCES: dict[str, Callable[[str, Entry, str | os.PathLike | None, bool], Splits
 }
 
 
-def _scale(x: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
-    """Scale pixels from 0..255 to [0, 1], with an axis for the channels."""
-    return (x.reshape(-1, *image_shape) / np.float32(255)).astype(np.float32)
+def _scale(x: np.ndarray) -> np.ndarray:
+    """Scale pixels from 0..255 to [0, 1], float32."""
+    return (x / np.float32(255)).astype(np.float32, copy=False)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, overload
 
 import numpy as np
 
+from keras_ccl.data import class_groups
 from keras_ccl.data.sources import FORMS, is_source
 from keras_ccl.data.transformations import (
     Arrays,
@@ -155,7 +156,11 @@ def rotated(data: HasTrain, *, tasks: int, degrees: float = 180.0) -> TaskStream
 
 
 def split(
-    data: HasTrain, *, classes_per_task: int = 2, order: Sequence[int] | None = None
+    data: HasTrain,
+    *,
+    classes_per_task: int = 2,
+    order: Sequence[int] | None = None,
+    seed: int | None = None,
 ) -> TaskStream:
     """Build a stream in which every task brings new classes: class-incremental learning.
 
@@ -166,25 +171,20 @@ def split(
         data: As in `permuted`, with integer labels, `[N]` or `[N, 1]`.
         classes_per_task: The number of classes per task; the last task may have fewer.
         order: The order in which the classes come; sorted by default.
+        seed: The seed of a random order, in place of `order`.
 
     Returns:
-        The stream.
+        The stream. A task of up to five classes is named after all of them, such as
+        `"classes 3, 7"`; one of more after the first three, or `"classes 0 to 9"`.
 
     Raises:
-        ValueError: If `classes_per_task` is not a positive integer, labels are one-hot, or `order`
-            is not a rearrangement of the classes in `data.train`.
+        ValueError: If `classes_per_task` is not a positive integer, labels are one-hot, `order` is
+            not a rearrangement of the classes in `data.train`, or there are both an order and a
+            seed.
     """
-    check_positive("classes_per_task", classes_per_task, integer=True)
-    labels = np.asarray(data.train[1])
-    if labels.size != len(labels):
-        raise ValueError(f"split: expected integer labels [N], received {labels.shape}")
-    found = sorted({int(k) for k in np.unique(labels)})
-    classes = found if order is None else [int(k) for k in order]
-    if sorted(classes) != found:
-        raise ValueError(f"order: expected a rearrangement of {found}, received {classes}")
-    groups = [classes[i : i + classes_per_task] for i in range(0, len(classes), classes_per_task)]
+    groups = class_groups.of_labels(data.train[1], classes_per_task, order, seed)
     return TaskStream(
-        _transformed_task(data, ClassSelection(group), "classes " + ", ".join(map(str, group)))
+        _transformed_task(data, ClassSelection(group), class_groups.name_of(group))
         for group in groups
     )
 
