@@ -204,3 +204,24 @@ def test_bytes_mean_the_unit_range_whatever_they_are_given_to(as_dataset):
 def test_a_gaussian_likelihood_takes_bytes_as_they_are():
     split = as_split((BYTES, Y), SPEC._replace(unit_range=False), "here", batch_size=4)
     np.testing.assert_array_equal(split.x, BYTES)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_an_image_folder_is_read_as_its_pixels(as_bytes, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), np.uint8)
+    for k, image in enumerate(images):  # two classes
+        (tmp_path / f"{k % 2}").mkdir(exist_ok=True)
+        keras.utils.save_img(tmp_path / f"{k % 2}" / f"{k}.png", image, scale=False)
+    folder = keras.utils.image_dataset_from_directory(
+        tmp_path, image_size=(5, 4), batch_size=4, shuffle=False, verbose=False
+    )
+    pixels = (lambda x: tf.cast(x, "uint8")) if as_bytes else (lambda x: x / 255)
+    spec = DataSpec((5, 4, 3), 4, True)
+    with pytest.raises(ValueError, match="here: .*expects x in .0, 1.*divide by 255"):
+        as_split(folder, spec, "here", batch_size=4)
+    split = as_split(folder.map(lambda x, y: (pixels(x), y + 2)), spec, "here", batch_size=4)
+    x, y = (
+        np.concatenate(part) for part in zip(*split.batches(4).as_numpy_iterator(), strict=True)
+    )
+    np.testing.assert_allclose(x, images[[0, 2, 4, 1, 3, 5]] / 255, atol=1e-6)
+    assert y.tolist() == [2, 2, 2, 3, 3, 3] and split.rows == 6
