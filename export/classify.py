@@ -87,7 +87,7 @@ def _is_classifier(about: dict[str, Any]) -> bool:
     shape, names = about["input_shape"], about["class_names"]
     return (
         about["part"] == "classifier"
-        and about["input_range"] in (None, [0, 1])
+        and (about["input_range"], about.get("white", 1)) in (([0, 1], 1), (None, 1), (None, 255))
         and all(isinstance(part, list) and part for part in (shape, names))
         and all(isinstance(size, int) for size in shape)
         and all(isinstance(name, str) for name in names)
@@ -117,8 +117,8 @@ def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
         raise InputError(f"{path}: expected images or .npy files in it, found none")
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder")
-    shape = tuple(about["input_shape"])
-    x = _read_npy(path, shape) if path.suffix.lower() == ".npy" else _read_image(path, shape)
+    shape, white = tuple(about["input_shape"]), about.get("white", 1)
+    x = (_read_npy if path.suffix.lower() == ".npy" else _read_image)(path, shape, white)
     if not np.isfinite(x).all():
         raise InputError(f"{path}: expected finite values, received NaN or infinite ones")
     if about["input_range"] is not None:
@@ -130,7 +130,7 @@ def read_inputs(path: Path, about: dict[str, Any]) -> np.ndarray:
     return x
 
 
-def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _read_npy(path: Path, shape: tuple[int, ...], white: int) -> np.ndarray:
     try:  # mapped, a header cannot ask for more than the file holds
         x = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header raises many types
@@ -141,10 +141,10 @@ def _read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         x = x[np.newaxis]
     if x.shape[1:] != shape or not len(x):
         raise InputError(f"{path}: expected shape {shape} or (N, *{shape}), received {x.shape}")
-    return x.astype(np.float32) / (np.float32(255) if x.dtype == np.uint8 else np.float32(1))
+    return x.astype(np.float32) / np.float32(255 / white if x.dtype == np.uint8 else 1)
 
 
-def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _read_image(path: Path, shape: tuple[int, ...], white: int) -> np.ndarray:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise InputError(f"{path}: the model expects inputs of shape {shape}, not images: use .npy")
     height, width, channels = shape
@@ -164,7 +164,7 @@ def _read_image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError(f"{path}: expected {width} x {height} pixels, received {found}")
     if kind != expected:
         raise InputError(f"{path}: expected a {expected} image, received a {kind} one ({mode})")
-    return pixels.reshape(1, *shape).astype(np.float32) / np.float32(WHITE.get(mode, 255))
+    return pixels.reshape(1, *shape).astype(np.float32) / np.float32(WHITE.get(mode, 255) / white)
 
 
 def classify(

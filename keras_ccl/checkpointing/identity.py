@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from keras_ccl.checkpointing.callback_state import settings_of
-from keras_ccl.checkpointing.state import lasting_variables
+from keras_ccl.checkpointing.layer_state import hash_of
+from keras_ccl.checkpointing.state import lasting_variables, weights_of_backbone
 
 STEERING = (
     keras.callbacks.EarlyStopping,
@@ -39,6 +40,8 @@ def run_identity(
     """
     shapes = [list(variable.shape) for variable in lasting_variables(model)]
     options = {"class": model.method_name, **model.options(), "shapes": shapes}
+    if backbone := weights_of_backbone(model):
+        options["weights of the backbone"] = hash_of([weight.numpy() for weight in backbone])
     return {
         "model": {**_config_of(model), **options},
         "optimizer": {"class": type(model.optimizer).__name__, **_config_of(model.optimizer)},

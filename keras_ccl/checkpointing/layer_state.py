@@ -5,9 +5,12 @@ Some layers compute with something that they derive from their weights, such as 
 Keras loads each layer of a file, derives it anew.
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def copy_state(source: keras.layers.Layer, twin: keras.layers.Layer) -> None:
@@ -30,6 +33,15 @@ def derive_state(network: keras.layers.Layer) -> None:
     for layer in network._flatten_layers():
         if type(layer).load_own_variables is not keras.layers.Layer.load_own_variables:
             layer.load_own_variables(_saved(layer))
+
+
+def hash_of(weights: Iterable[np.ndarray]) -> str:
+    """The SHA-256 of arrays, their shapes and types, in hexadecimal."""
+    digest = hashlib.sha256()
+    for weight in weights:
+        digest.update(f"{weight.shape} {weight.dtype}".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
 
 
 def _saved(layer: keras.layers.Layer) -> dict[str, Any]:

@@ -89,9 +89,18 @@ def is_within_task(state: dict[str, Any]) -> bool:
 
 
 def lasting_variables(model: keras.Model) -> list[Any]:
-    """The variables of a model but for the running means, which each epoch begins anew."""
-    measured = {id(variable) for variable in model.metrics_variables}
-    return [variable for variable in model.variables if id(variable) not in measured]
+    """The variables of a model that a run changes.
+
+    Not the running means, which each epoch begins anew, and not a backbone, which is frozen.
+    """
+    others = {id(v) for v in (*model.metrics_variables, *weights_of_backbone(model))}
+    return [variable for variable in model.variables if id(variable) not in others]
+
+
+def weights_of_backbone(model: keras.Model) -> list[Any]:
+    """Those of what a model sees its rows through, if it has such."""
+    backbone = getattr(model, "backbone", None)
+    return [] if backbone is None else backbone.variables
 
 
 def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:

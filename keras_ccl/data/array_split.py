@@ -161,5 +161,7 @@ class ArraySplit:
 
     def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
         parts = self._tensors()
-        picked = indices.map(lambda i: tuple(tf.gather(part, i) for part in parts))
-        return shard_by_rows(with_tuning(picked.prefetch(PREFETCHED), enabled=False))
+        return self._delivered(indices.map(lambda i: tuple(tf.gather(part, i) for part in parts)))
+
+    def _delivered(self, rows: tf.data.Dataset) -> tf.data.Dataset:
+        return shard_by_rows(with_tuning(rows.prefetch(PREFETCHED), enabled=False))

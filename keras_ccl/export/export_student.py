@@ -58,13 +58,11 @@ def export_student(
 ) -> dict[str, Any]:
     """Export the classifier and the decoder of the student, without teacher and optimizer.
 
-    A head in closed form has a classifier alone.
-
     Every artefact is opened by its own runtime and compared with the Keras model on random inputs,
     on generated ones, and on `examples`. The files appear in `directory` all at once or not at all.
 
     The artefacts compute in float32. So does the Keras model that they are compared with, which is
-    a copy if the model was trained in mixed precision.
+    a copy if the model was trained in mixed precision. A head in closed form has no decoder.
 
     Args:
         model: A model that has learnt at least one task.
@@ -132,6 +130,7 @@ def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[s
         "tasks_seen": int(model.tasks_seen.numpy()),
         "input_shape": list(model.input_shape),
         "input_range": [0, 1] if model.data_spec.unit_range else None,
+        "white": 1 if model.backbone is None else 255,
         "likelihood": model.likelihood,
         "latent_dim": getattr(model, "latent_dim", None),
         "class_names": names,

@@ -63,12 +63,13 @@ def classifier(model: JointModel) -> Served:
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        q = model.encode(x)
+        seen = model.observe(x)
+        q = model.encode(seen)
         z = q.mean()
         logits = model.classify(z).logits_parameter()
         if memory is not None and parts_of_memory:
-            logits = memory.together(logits, model.for_encoder(x))
-        log_p_x = model.observation.exportable_log_prob(model.decoder(z), x)
+            logits = memory.together(logits, model.for_encoder(seen))
+        log_p_x = model.observation.exportable_log_prob(model.decoder(z), seen)
         answers = {
             "probabilities": tf.nn.softmax(logits),
             "logits": logits,
@@ -78,7 +79,10 @@ def classifier(model: JointModel) -> Served:
         }
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
+    parts: tuple[keras.layers.Layer, ...]
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
+    if model.backbone is not None:
+        parts = (model.backbone, *parts)
     if not parts_of_memory:
         return Served(classify, "x", shape, parts)
     return Served(classify, "x", shape, (*parts, *parts_of_memory), HEAD_TOLERANCE)
@@ -111,7 +115,7 @@ def head(model: ClosedFormHead) -> Served:
 def decoder(model: JointModel) -> Served:
     """Return the decoder of a model as a function of z `[B, Z]`.
 
-    Its outputs are `x` `[B, *input_shape]`, the mean of p(x|z), and `probabilities` `[B, K]` of
+    Its outputs are `x` `[B, *observed_shape]`, the mean of p(x|z), and `probabilities` `[B, K]` of
     p(y|z).
 
     Args:

@@ -24,6 +24,7 @@ class CCLGM(ReadyMade):
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, as in `JointDistributions`.
         decoder: z `[B, Z]` -> `[B, *input_shape]`, as in `JointDistributions`.
         classifier: z `[B, Z]` -> logits `[B, K]`.
+        backbone: a frozen Keras model from x to features, as in `JointDistributions`.
         likelihood: p(x|z), `"bernoulli"`, `"gaussian"` or None, as in `JointDistributions`.
         observation_scale: of the Gaussian p(x|z), as in `JointDistributions`.
         prior: p(z) after a task: `"mixture"` or `"normal"` (paper).
@@ -57,6 +58,7 @@ class CCLGM(ReadyMade):
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
+        backbone: keras.Model | None = None,
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "mixture",
@@ -83,6 +85,7 @@ class CCLGM(ReadyMade):
             encoder=encoder,
             decoder=decoder,
             classifier=classifier,
+            backbone=backbone,
             likelihood=likelihood,
             observation_scale=observation_scale,
             prior=prior,

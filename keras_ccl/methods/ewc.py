@@ -125,6 +125,7 @@ class EWC(ReadyMade):
         encoder: as in `JointDistributions`.
         decoder: as in `JointDistributions`.
         classifier: as in `JointDistributions`.
+        backbone: as in `JointDistributions`.
         likelihood: as in `JointDistributions`.
         observation_scale: as in `JointDistributions`.
         prior: as in `JointDistributions`.
@@ -147,6 +148,7 @@ class EWC(ReadyMade):
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
+        backbone: keras.Model | None = None,
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "normal",
@@ -166,6 +168,7 @@ class EWC(ReadyMade):
             encoder=encoder,
             decoder=decoder,
             classifier=classifier,
+            backbone=backbone,
             likelihood=likelihood,
             observation_scale=observation_scale,
             prior=prior,

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from keras_ccl.bounds import likelihoods
 from keras_ccl.bounds.closed_form import Linear, Moments
-from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
+from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.current_and_old import MEASURED_ROWS
 from keras_ccl.models.feature_sums import MOST_FEATURES, FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
@@ -33,6 +33,7 @@ class ClosedFormHead(KerasTraining):
         features: `"raw"`: x itself; `"relu"` or `"fourier"`: of random projections; `"patches"`:
             of the patches of an image.
         feature_count: D, how many random features at most. The default takes 61 MB.
+        backbone: as in `JointDistributions`: the features are those of its features.
         likelihood: what values x has, as in `JointDistributions`: `"bernoulli"`: in [0, 1];
             `"gaussian"`: any, which are standardised by the rows of the first task.
         seed: of random features; None draws one.
@@ -67,25 +68,26 @@ class ClosedFormHead(KerasTraining):
         *,
         features: str = "raw",
         feature_count: int = MOST_FEATURES,
+        backbone: keras.Model | None = None,
         likelihood: str | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         input_shape = check_input_shape(input_shape)
-        likelihood = likelihood or likelihoods.likelihood_of_shape(input_shape)
-        check_choice("likelihood", likelihood, likelihoods.LIKELIHOODS)
+        observed_shape, likelihood = seen_through(backbone, input_shape, likelihood)
         check_choice("features", features, tuple(FEATURES))
         check_positive("num_classes", num_classes, integer=True)
         check_positive("feature_count", feature_count, integer=True)
         super().__init__(**kwargs)
-        self.input_shape, self.num_classes = input_shape, num_classes
+        self.input_shape, self.observed_shape = input_shape, observed_shape
+        self.num_classes, self.backbone = num_classes, freeze(backbone)
         self.features, self.feature_count = features, feature_count
         self.likelihood, self.seed = likelihood, seed
-        self.observation = likelihoods.make_likelihood(likelihood, None, input_shape)
+        self.observation = likelihoods.make_likelihood(likelihood, None, observed_shape)
         self.observation.trainable = False
         self.make_noise()
         self.feature_map = FEATURES[features](
-            input_shape,
+            observed_shape,
             size=feature_count,
             unit_range=self.observation.unit_range,
             seed=int(self.noise.numpy()[0]),
@@ -124,8 +126,7 @@ class ClosedFormHead(KerasTraining):
 
     def featurize(self, x: tf.Tensor) -> tf.Tensor:
         """Features `[B, D]` of x `[B, *input_shape]`, floats or bytes."""
-        x = as_floats(x, self.observation.unit_range)
-        return self.feature_map(self.observation.for_encoder(x))
+        return self.feature_map(self.observation.for_encoder(self.observe(x)))
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """log p(y|x) up to a constant, `[B, K]`, for x `[B, *input_shape]`."""
@@ -187,4 +188,5 @@ class ClosedFormHead(KerasTraining):
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """Features and classifier, not the sums that it is solved from."""
-        return self.observation, self.feature_map, self.linear
+        backbone = () if self.backbone is None else (self.backbone,)
+        return *backbone, self.observation, self.feature_map, self.linear

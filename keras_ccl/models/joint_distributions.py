@@ -7,9 +7,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, priors
-from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
+from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.feature_memory import make_memory
 from keras_ccl.models.feature_sums import MOST_FEATURES
 from keras_ccl.models.row_model import RowModel
@@ -35,6 +35,9 @@ class JointDistributions(RowModel):
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, the mean beside the raw log-variance.
         decoder: z `[B, Z]` -> `[B, *input_shape]`, logits (Bernoulli) or means (Gaussian).
         classifier: z `[B, Z]` -> logits `[B, K]`.
+        backbone: a Keras model from x to features, with its own preprocessing: x comes as it
+            expects it, bytes from 0 to 255. It is frozen, and all else is about features: networks,
+            p(x|z), what is generated. Those of a task are made once.
         likelihood: p(x|z), `"bernoulli"` (x in [0, 1]) or `"gaussian"`; None: Bernoulli for images
             (height, width, channels), else Gaussian.
         observation_scale: standard deviation of the Gaussian p(x|z); None: x is standardised by
@@ -81,6 +84,7 @@ class JointDistributions(RowModel):
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
+        backbone: keras.Model | None = None,
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "normal",
@@ -92,8 +96,7 @@ class JointDistributions(RowModel):
     ) -> None:
         check_choice("architecture", architecture, networks.ARCHITECTURES)
         input_shape = check_input_shape(input_shape)
-        likelihood = likelihood or likelihoods.likelihood_of_shape(input_shape)
-        check_choice("likelihood", likelihood, likelihoods.LIKELIHOODS)
+        observed_shape, likelihood = seen_through(backbone, input_shape, likelihood)
         check_choice("prior", prior, tuple(priors.PRIORS))
         check_positive("num_classes", num_classes, integer=True)
         check_positive("latent_dim", latent_dim, integer=True)
@@ -101,7 +104,8 @@ class JointDistributions(RowModel):
         if observation_scale is not None:
             check_positive("observation_scale", observation_scale)
         super().__init__(**kwargs)
-        self.input_shape = input_shape
+        self.input_shape, self.observed_shape = input_shape, observed_shape
+        self.backbone = freeze(backbone)
         self.num_classes = num_classes
         self.latent_dim = latent_dim
         self.architecture = architecture
@@ -113,17 +117,17 @@ class JointDistributions(RowModel):
         self.memory_features = memory_features
         self.seed = seed
         self.observation = likelihoods.make_likelihood(
-            likelihood, observation_scale, self.input_shape
+            likelihood, observation_scale, observed_shape
         )
         given = networks.Networks(encoder, decoder, classifier)
         self.encoder, self.decoder, self.classifier = networks.complete(
-            given, architecture, self.input_shape, num_classes, latent_dim, seed=seed
+            given, architecture, observed_shape, num_classes, latent_dim, seed=seed
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
         self.feature_memory = make_memory(
             memory,
             memory_features,
-            input_shape=input_shape,
+            input_shape=observed_shape,
             num_classes=num_classes,
             unit_range=self.observation.unit_range,
         )
@@ -136,10 +140,10 @@ class JointDistributions(RowModel):
 
     def for_encoder(self, x: tf.Tensor) -> tf.Tensor:
         """x `[B, *input_shape]`, floats or bytes, as the encoder sees it."""
-        return self.observation.for_encoder(as_floats(x, self.observation.unit_range))
+        return self.observation.for_encoder(self.observe(x))
 
     def decode(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """p(x|z), of batch shape `[B]` over `input_shape`, for z `[B, Z]`."""
+        """p(x|z), of batch shape `[B]` over `observed_shape`, for z `[B, Z]`."""
         return self.observation.distribution(self.decoder(z, training=training))
 
     def classify(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
@@ -176,7 +180,8 @@ class JointDistributions(RowModel):
 
         It is NaN for a row that is not finite, which an activation such as ReLU can hide.
         """
-        logits = self.answer(x, self.encode(x, training), training)
+        seen = self.observe(x)
+        logits = self.answer(seen, self.encode(seen, training), training)
         return rows.where_finite(x, tf.nn.softmax(logits))
 
     def draw(

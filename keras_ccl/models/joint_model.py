@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.checkpointing.layer_state import copy_state
-from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_numbers, check_positive, check_shape
 from keras_ccl.models import networks, rows
@@ -44,7 +43,8 @@ class JointModel(JointDistributions):
             seed: an integer for the same rows each time, None for new ones.
 
         Returns:
-            x `[n, *input_shape]`, the mean of p(x|z), and its label probabilities p(y|z) `[n, K]`.
+            x `[n, *observed_shape]`, the mean of p(x|z): features where there is a backbone; and
+                its label probabilities p(y|z) `[n, K]`.
         """
         check_positive("n", n, integer=True, or_zero=True)
         key = self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
@@ -59,7 +59,7 @@ class JointModel(JointDistributions):
             batch_size: rows per batch.
 
         Returns:
-            `[N, *input_shape]`.
+            `[N, *observed_shape]`: features where there is a backbone.
         """
         return self._by_batch(self._reconstruct_rows, x, batch_size)
 
@@ -92,10 +92,11 @@ class JointModel(JointDistributions):
         check_positive("batch_size", batch_size, integer=True)
         x = np.asarray(x)
         check_numbers(x.dtype, "x")
-        check_shape(x.shape[1:], self.data_spec, "x")
-        x = as_floats(x, self.observation.unit_range)
+        if x.shape[1:] != self.observed_shape:  # features are taken too
+            check_shape(x.shape[1:], self.data_spec, "x")
         starts = range(0, max(len(x), 1), batch_size)  # no rows are one empty batch
-        return np.concatenate([function(x[i : i + batch_size]).numpy() for i in starts])
+        batches = (self.observe_batch(x[i : i + batch_size]) for i in starts)
+        return np.concatenate([function(batch).numpy() for batch in batches])
 
     # Traced once, for any number of rows.
 
@@ -125,7 +126,7 @@ class JointModel(JointDistributions):
         return tf.function(sample, reduce_retracing=True)
 
     def _traced(self, function: Callable) -> Callable:
-        x = tf.TensorSpec((None, *self.input_shape), tf.float32)
+        x = tf.TensorSpec((None, *self.observed_shape), tf.float32)
         return tf.function(function, input_signature=[x])
 
     # Copies.
@@ -133,13 +134,15 @@ class JointModel(JointDistributions):
     def frozen_copy(self, name: str) -> "JointModel":
         """A `JointModel` of the same networks, with weights of its own that never train.
 
-        It has no memory: what it generates is labelled by the networks.
+        It has no memory: what it generates is labelled by the networks. It has no backbone: what
+        it generates is what they see.
 
         Args:
             name: of the copy.
         """
         parts = {slot: networks.copy(getattr(self, slot)) for slot in SLOTS}
-        twin = JointModel(**{**self._joint_options(), "memory": None}, **parts, name=name)
+        options = {"input_shape": self.observed_shape, "memory": None}
+        twin = JointModel(**{**self._joint_options(), **options}, **parts, name=name)
         twin.trainable = False
         return twin
 
@@ -154,7 +157,8 @@ class JointModel(JointDistributions):
         if all(part.compute_dtype == "float32" for part in (self, *parts.values())):
             return self
         copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
-        twin = JointModel(**self._joint_options(), **copies, dtype="float32")
+        options = {**self._joint_options(), "backbone": self.backbone}
+        twin = JointModel(**options, **copies, dtype="float32")
         if self.memory_size:
             twin.grow_memory(self.memory_size)
             copy_state(self.feature_memory, twin.feature_memory)
@@ -185,9 +189,10 @@ class JointModel(JointDistributions):
         return {name: getattr(self, name) for name in JointDistributions.option_names}
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
-        """The networks, p(z), and those of the memory."""
+        """The networks, p(z), and those of the memory; the backbone, if there is one."""
+        backbone = () if self.backbone is None else (self.backbone,)
         memory = self.feature_memory.answering_parts() if self.feature_memory is not None else ()
-        return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory
+        return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory, *backbone
 
     # Saving.
 

@@ -71,7 +71,7 @@ class JointVAE(KerasTraining, JointModel):
         method.built = True
         self._method_is_active = False
         self._traced_kind: Any = None
-        self._is_regularized = adds_losses(self.encoder, self.input_shape) or any(
+        self._is_regularized = adds_losses(self.encoder, self.observed_shape) or any(
             adds_losses(network, (self.latent_dim,)) for network in (self.decoder, self.classifier)
         )
         self.measured_always = ("loss", *self.bound_weights())

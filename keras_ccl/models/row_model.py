@@ -1,7 +1,10 @@
 """RowModel: what every model of the library has in common, whatever it learns."""
 
+import dataclasses
+import functools
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,8 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.likelihoods import Likelihood
+from keras_ccl.checkpointing.state import weights_of_backbone
 from keras_ccl.data.byte_inputs import as_floats
+from keras_ccl.data.feature_split import FeatureSplit
+from keras_ccl.data.ready_tasks import ReadyTask
+from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import DataSpec, check_numbers, check_shape
+from keras_ccl.models.rows import where_finite
 from keras_ccl.training import replicas
 
 
@@ -20,12 +28,17 @@ class RowModel(keras.Model):
     Attributes:
         option_names: the arguments of the constructor, each an attribute of the same name.
         observation: what values x may have, and how a network sees them.
+        backbone: a frozen Keras model from x to its features, which all else sees in place of x; or
+            None.
+        observed_shape: of what the networks see of x: of its features, or of x itself.
         saved_format: of saved models. A file of another format is refused by its number.
     """
 
     option_names: tuple[str, ...] = ()
     input_shape: tuple[int, ...]
+    observed_shape: tuple[int, ...]
     num_classes: int
+    backbone: keras.Model | None
     seed: int | None
     observation: Likelihood
     saved_format: int
@@ -55,6 +68,42 @@ class RowModel(keras.Model):
     def memory_size(self) -> int:
         """How many features the memory has: 0 where there is none, or no rows came yet."""
         return 0
+
+    def observe(self, x: tf.Tensor) -> tf.Tensor:
+        """What the networks see of x, and p(x|z) is about: x in floats, or its features.
+
+        Args:
+            x: `[B, *input_shape]`, floats or bytes; or features already, which their shape tells.
+
+        Returns:
+            `[B, *observed_shape]`, float32.
+        """
+        x = as_floats(x, self.observation.unit_range)
+        if self.backbone is None or tuple(x.shape[1:]) == self.observed_shape:
+            return x
+        features = tf.cast(self.backbone(x, training=False), tf.float32)
+        return where_finite(x, features)
+
+    def observe_batch(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """`observe`, of any number of rows, for a model that is not at a step."""
+        x = tf.convert_to_tensor(as_floats(x, self.observation.unit_range))
+        return x if tuple(x.shape[1:]) == self.observed_shape else self._features(x)
+
+    @functools.cached_property
+    def _features(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        x = tf.TensorSpec((None, *self.input_shape), tf.float32)
+        return tf.function(self.observe, input_signature=[x])
+
+    def observed(self, task: ReadyTask) -> ReadyTask:
+        """A task whose rows pass through the backbone once: its features, or what it is."""
+        if self.backbone is None:
+            return task
+
+        def features(split: Split) -> FeatureSplit:
+            return FeatureSplit(split, self.observe_batch, self.observed_shape)
+
+        validation = task.validation and features(task.validation)
+        return dataclasses.replace(task, train=features(task.train), validation=validation)
 
     def next_seed(self) -> tf.Tensor:
         """A stateless seed, `[2]` int32, that comes once, and to one replica.
@@ -87,7 +136,9 @@ class RowModel(keras.Model):
     @property
     def kept_bytes(self) -> int:
         """What is kept from task to task beside the networks: of a teacher, p(z), or sums."""
-        return sum(weight.numpy().nbytes for weight in self.non_trainable_weights)
+        frozen = {id(weight) for weight in weights_of_backbone(self)}
+        kept = (weight for weight in self.non_trainable_weights if id(weight) not in frozen)
+        return sum(weight.numpy().nbytes for weight in kept)
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """The layers whose weights identify what the model answers.
@@ -101,10 +152,10 @@ class RowModel(keras.Model):
         return tf.one_hot(tf.cast(y, tf.int32), self.num_classes)
 
     def unpacked(self, data: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Of a batch of Keras's: x in floats, y one-hot `[B, K]`, the weights of rows or None."""
+        """Of a batch of Keras's: x as `observe` gives it, y one-hot `[B, K]`, weights or None."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         weight = weight if weight is None else tf.cast(weight, tf.float32)
-        return as_floats(x, self.observation.unit_range), self.one_hot(y), weight
+        return self.observe(x), self.one_hot(y), weight
 
     # Saving.
 
@@ -154,7 +205,10 @@ class RowModel(keras.Model):
         return {name: getattr(self, name) for name in self.option_names}
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "format": self.saved_format, **self.options()}
+        config = {**super().get_config(), "format": self.saved_format, **self.options()}
+        if self.backbone is not None:
+            config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RowModel":
@@ -163,6 +217,8 @@ class RowModel(keras.Model):
     @classmethod
     def of_saved_format(cls, config: dict[str, Any]) -> dict[str, Any]:
         """A configuration without its format, which is checked before anything is made of it.
+
+        A backbone is made of its own.
 
         Raises:
             ValueError: for another format.
@@ -173,4 +229,6 @@ class RowModel(keras.Model):
             raise ValueError(
                 f"expected a model saved in format {cls.saved_format}, received format {saved}"
             )
+        if "backbone" in config:
+            config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return config

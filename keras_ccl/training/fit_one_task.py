@@ -97,6 +97,7 @@ def fit_one_task(
     )
     if task.train.scaled and verbose:
         print(SAID_OF_BYTES)
+    task = model.observed(task)
     model.begin_task(task)
     tell(given, "on_task_begin", model, task)
     guard, strategy = LossGuard(task), model.distribute_strategy

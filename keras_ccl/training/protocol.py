@@ -62,6 +62,10 @@ class ContinualModel(Protocol):
         """The weight of each term of the loss, by the name that it is logged under."""
         ...
 
+    def observed(self, task: ReadyTask) -> ReadyTask:
+        """A task as the model sees it: its features, where a backbone makes them."""
+        ...
+
     def begin_task(self, task: ReadyTask) -> None:
         """Called before `fit` on the rows of a task."""
         ...

@@ -96,11 +96,11 @@ class Run:
         return self._contexts.__exit__(*exception)
 
     def remaining_tasks(self) -> Iterator[ReadyTask]:
-        """The tasks that are not finished yet, each made ready when it is reached."""
+        """The tasks that are not finished yet, as the model sees them, each when it is reached."""
         for task in self._plan.tasks[self._position.task :]:
             ready = task.ready()
             self._checkpoints.note_start(self._model)
-            yield ready
+            yield self._model.observed(ready)
 
     def fit(self, task: ReadyTask) -> None:
         """Keras's `fit` on one task, from the epoch where it stopped, if it did."""
