@@ -50,8 +50,13 @@ class FeatureSplit(ArraySplit):
         y, *weight = (np.concatenate(parts) for parts in zip(*rest, strict=True))
         spec = split.spec._replace(input_shape=shape, unit_range=False)
         super().__init__(x, y, spec, f"{split.where}, features of the backbone", *weight)
+        self._own_batch = split.own_batch and max(len(y) for y, *_ in rest)
         if not self.on_disk:
             self._held = self._tensors()
+
+    @property
+    def own_batch(self) -> int | None:
+        return self._own_batch
 
     def held(self) -> FeatureSplit:
         """Itself: nobody else has its arrays."""
