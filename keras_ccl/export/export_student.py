@@ -204,7 +204,7 @@ def _write_part(
             part.rows,
             part.expected,
             part.labels,
-            probability_tolerance=part.served.probability_tolerance,
+            tolerance=part.served.tolerance,
             exact=exact,
         )
         known = {"format": key, "weights": weights, **_size_and_hash(path)}

@@ -17,9 +17,29 @@ from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.rows import where_finite
 
-HEAD_TOLERANCE = 1e-4
-"""Of the probabilities of a head or a memory: its coefficients are large, and so are the
-differences that the last digits of the features make."""
+
+class Tolerance(NamedTuple):
+    """How far an artefact may be from the Keras model, relative to max(1, |value|).
+
+    Attributes:
+        probabilities: Of p(y|x).
+        x: Of images in [0, 1].
+        others: Of tensors whose values are not bounded.
+    """
+
+    probabilities: float = 1e-5
+    x: float = 1e-5
+    others: float = 1e-4
+
+
+OF_NETWORKS = Tolerance()
+
+OF_HEADS = OF_NETWORKS._replace(probabilities=1e-4)
+"""Of a head or a memory: its coefficients are large, and so are the differences that the last
+digits of the features make."""
+
+BEHIND_A_BACKBONE = OF_HEADS._replace(others=1e-3)
+"""Of what reads the features of a deep network: runtimes add up its many layers in other orders."""
 
 
 class Served(NamedTuple):
@@ -30,14 +50,14 @@ class Served(NamedTuple):
         input_name: The name of its input.
         input_shape: The shape of its input; the first axis is the batch, None.
         networks: The Keras layers that hold its weights.
-        probability_tolerance: How far `probabilities` of an artefact may be from the Keras model's.
+        tolerance: How far what an artefact answers may be from what the Keras model does.
     """
 
     function: tf.types.experimental.PolymorphicFunction
     input_name: str
     input_shape: tuple[int | None, ...]
     networks: tuple[keras.layers.Layer, ...]
-    probability_tolerance: float = 1e-5
+    tolerance: Tolerance = OF_NETWORKS
 
 
 def classifier(model: JointModel) -> Served:
@@ -83,9 +103,8 @@ def classifier(model: JointModel) -> Served:
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
     if model.backbone is not None:
         parts = (model.backbone, *parts)
-    if not parts_of_memory:
-        return Served(classify, "x", shape, parts)
-    return Served(classify, "x", shape, (*parts, *parts_of_memory), HEAD_TOLERANCE)
+    tolerance = _tolerance_of(model, OF_HEADS if parts_of_memory else OF_NETWORKS)
+    return Served(classify, "x", shape, (*parts, *parts_of_memory), tolerance)
 
 
 def head(model: ClosedFormHead) -> Served:
@@ -107,9 +126,7 @@ def head(model: ClosedFormHead) -> Served:
         answers = {"probabilities": tf.nn.softmax(logits), "logits": logits}
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
-    return Served(
-        classify, "x", shape, model.answering_parts(), probability_tolerance=HEAD_TOLERANCE
-    )
+    return Served(classify, "x", shape, model.answering_parts(), _tolerance_of(model, OF_HEADS))
 
 
 def decoder(model: JointModel) -> Served:
@@ -134,7 +151,16 @@ def decoder(model: JointModel) -> Served:
         }
         return {name: where_finite(z, answer) for name, answer in answers.items()}
 
-    return Served(decode, "z", shape, (model.decoder, model.classifier, model.observation))
+    tolerance = OF_NETWORKS
+    if not model.observation.unit_range:
+        tolerance = tolerance._replace(x=tolerance.others)
+    parts = (model.decoder, model.classifier, model.observation)
+    return Served(decode, "z", shape, parts, tolerance)
+
+
+def _tolerance_of(model: JointModel | ClosedFormHead, tolerance: Tolerance) -> Tolerance:
+    """That of a classifier, or what a backbone before it makes of it."""
+    return tolerance if model.backbone is None else BEHIND_A_BACKBONE
 
 
 class FoldedPrior(NamedTuple):

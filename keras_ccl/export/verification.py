@@ -8,14 +8,9 @@ import numpy as np
 from keras_ccl.checkpointing.layer_state import hash_of
 from keras_ccl.data.validation import check_rows
 from keras_ccl.export.formats import Runner
+from keras_ccl.export.serving import OF_NETWORKS, Tolerance
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.row_model import RowModel
-
-TOLERANCE_OF_X = 1e-5
-"""The largest difference allowed, relative to max(1, |value|)."""
-
-OTHER_TOLERANCE = 1e-4
-"""The same for tensors whose values are not bounded."""
 
 
 def content_hash(model: RowModel) -> str:
@@ -73,7 +68,7 @@ def compare(
     expected: Mapping[str, np.ndarray],
     labels: np.ndarray | None = None,
     *,
-    probability_tolerance: float = 1e-5,
+    tolerance: Tolerance = OF_NETWORKS,
     exact: bool = True,
 ) -> dict[str, Any]:
     """Compare an artefact with the Keras model, on all rows at once and on the first one alone.
@@ -84,7 +79,7 @@ def compare(
         rows: Its inputs, `[N, ...]`.
         expected: The outputs of the Keras model by name.
         labels: The labels of the last rows, to measure the accuracy on.
-        probability_tolerance: The largest difference of `probabilities` allowed.
+        tolerance: The largest differences allowed.
         exact: Whether a difference above the tolerance is an error. Differences are recorded in
             any case.
 
@@ -106,22 +101,21 @@ def compare(
             f"{name}: expected tensors {sorted(expected)}, received {sorted(received)}"
         )
     worst = {}
-    named = {"probabilities": probability_tolerance, "x": TOLERANCE_OF_X}
-    tolerance = {key: named.get(key, OTHER_TOLERANCE) for key in expected}
+    allowed = {key: tolerance._asdict().get(key, tolerance.others) for key in expected}
     for key, value in expected.items():
         where = f"{name}: tensor {key!r}"
         worst[key] = max(
             _worst_difference(received[key], value, where),
             _worst_difference(alone[key], value[:1], where),
         )
-        if exact and worst[key] > tolerance[key]:
+        if exact and worst[key] > allowed[key]:
             raise ValueError(
                 f"{where} differs from the Keras model by {worst[key]:.3g}, more than "
-                f"{tolerance[key]:g}"
+                f"{allowed[key]:g}"
             )
     record: dict[str, Any] = {"rows": len(rows), "worst_difference": worst}
     if exact:
-        record["tolerance"] = tolerance
+        record["tolerance"] = allowed
     return record | _compare_labels(received, expected, labels)
 
 
