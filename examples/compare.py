@@ -13,15 +13,16 @@ history-METHOD-SEED.json and model-METHOD-SEED.keras, figure.png, and images.png
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
+import methods
 import numpy as np
 import running
 
 import keras_ccl as ccl
-from keras_ccl.methods.registry import HEADS, METHODS
+from keras_ccl.methods.registry import HEADS
 
-ALL = (*METHODS, *HEADS, "joint")
 STREAMS = {
     "permuted": {"tasks": 5},
     "split": {"tasks": 5, "most_tasks": 5},
@@ -52,15 +53,7 @@ def command_line() -> running.Parser:
 
 def add_options(options: argparse.ArgumentParser) -> None:
     """The options that are the same for every stream."""
-    options.add_argument(
-        "--methods",
-        "--method",
-        nargs="+",
-        choices=(*ALL, "all"),
-        default=["all"],
-        metavar="METHOD",
-        help=f"of {', '.join(ALL)}; default: all",
-    )
+    methods.add_option(options)
     options.add_argument(
         "--seeds",
         "--seed",
@@ -78,7 +71,7 @@ def add_options(options: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--checkpoint-dir",
         type=running.folder,
-        help="save each epoch of every method but joint; the same command resumes from it",
+        help="save each epoch of every method; the same command resumes from it",
     )
     options.add_argument("--out", type=running.folder)
 
@@ -116,32 +109,24 @@ def learn(
     method: str, stream: ccl.TaskStream, seed: int, arguments: argparse.Namespace
 ) -> tuple[keras.Model, ccl.TaskHistory]:
     """Learn the stream with one method."""
+    options: dict[str, Any] = {"seed": seed}
+    if method not in HEADS:
+        options["architecture"] = arguments.architecture
+        if arguments.classification_weight is not None:
+            options["classification_weight"] = arguments.classification_weight
     folder = arguments.checkpoint_dir and arguments.checkpoint_dir / f"{method}-{seed}"
-    if method in HEADS:
-        head = HEADS[method]((28, 28, 1), 10, seed=seed)
-        return head, head.fit_tasks(stream, checkpoint_dir=folder)
-    options = {"architecture": arguments.architecture, "seed": seed}
-    if arguments.classification_weight is not None:
-        options["classification_weight"] = arguments.classification_weight
-    if method == "joint":
-
-        def make() -> ccl.JointVAE:
-            return ccl.JointVAE((28, 28, 1), 10, prior="mixture", **options)
-
-        return ccl.fit_jointly(make, stream, epochs=arguments.epochs)
-    model = METHODS[method]((28, 28, 1), 10, **options)
-    history = model.fit_tasks(stream, epochs=arguments.epochs, checkpoint_dir=folder)
-    return model, history
+    run = {"epochs": arguments.epochs, "checkpoint_dir": folder}
+    return methods.learn(method, (28, 28, 1), 10, stream, **run, **options)
 
 
 def compare(
-    make_stream: Callable[[int], ccl.TaskStream], methods: list[str], arguments: argparse.Namespace
+    make_stream: Callable[[int], ccl.TaskStream], names: list[str], arguments: argparse.Namespace
 ) -> dict[str, list[ccl.TaskHistory]]:
     """Learn with every method and seed, and write what comes of each: histories by method."""
-    histories = {method: [] for method in methods}
+    histories = {method: [] for method in names}
     for seed in arguments.seeds:
         stream = make_stream(seed)
-        for method in methods:
+        for method in names:
             print(f"{method}, seed {seed}", flush=True)
             model, history = learn(method, stream, seed, arguments)
             print(history.table(), flush=True)
@@ -176,12 +161,9 @@ def print_averages(histories: dict[str, list[ccl.TaskHistory]]) -> None:
 def main(argv: list[str] | None = None) -> None:
     parser = command_line()
     arguments = running.parse(parser, argv)
-    methods = list(ALL if "all" in arguments.methods else dict.fromkeys(arguments.methods))
-    if methods == ["joint"] and arguments.checkpoint_dir:
-        parser.error("--checkpoint-dir: joint training writes no checkpoints")
     make_stream = stream_maker(arguments)
     with running.stoppable(arguments):
-        histories = compare(make_stream, methods, arguments)
+        histories = compare(make_stream, methods.chosen(arguments), arguments)
     ccl.plotting.plot_comparison(histories, arguments.out / "figure.png")
     print_averages(histories)
     print(f"figure, histories and models are in {arguments.out}")

@@ -38,8 +38,12 @@ OF_HEADS = OF_NETWORKS._replace(probabilities=1e-4)
 """Of a head or a memory: its coefficients are large, and so are the differences that the last
 digits of the features make."""
 
-BEHIND_A_BACKBONE = OF_HEADS._replace(others=1e-3)
-"""Of what reads the features of a deep network: runtimes add up its many layers in other orders."""
+BEHIND_A_BACKBONE = {
+    OF_NETWORKS: Tolerance(probabilities=1e-4, others=1e-3),
+    OF_HEADS: Tolerance(probabilities=1e-3, others=1e-2),
+}
+"""What each becomes for what reads the features of a deep network: runtimes resize images, and add
+up its many layers, in different orders."""
 
 
 class Served(NamedTuple):
@@ -160,7 +164,7 @@ def decoder(model: JointModel) -> Served:
 
 def _tolerance_of(model: JointModel | ClosedFormHead, tolerance: Tolerance) -> Tolerance:
     """That of a classifier, or what a backbone before it makes of it."""
-    return tolerance if model.backbone is None else BEHIND_A_BACKBONE
+    return tolerance if model.backbone is None else BEHIND_A_BACKBONE[tolerance]
 
 
 class FoldedPrior(NamedTuple):
