@@ -15,8 +15,6 @@ import running
 import split_cifar100
 import squeezenet_weights
 
-pytestmark = [pytest.mark.graph, pytest.mark.slow]
-
 
 @pytest.fixture
 def few(monkeypatch):
@@ -45,6 +43,8 @@ def history_of(folder, method):
     return json.loads((folder / f"history-{method}.json").read_text())
 
 
+@pytest.mark.graph
+@pytest.mark.slow
 def test_all_see_the_same_features_and_one_is_exported_with_its_backbone(
     few, command, tmp_path, capsys
 ):
@@ -72,3 +72,13 @@ def test_all_see_the_same_features_and_one_is_exported_with_its_backbone(
     of_images = history_of(tmp_path / "alone", "nearest-mean")["average_accuracy"]
     assert of_images == pytest.approx(history_of(out, "nearest-mean")["average_accuracy"], abs=0.03)
     assert ccl.load_model(tmp_path / "alone" / "model.keras").backbone is not None
+
+
+@pytest.mark.parametrize(
+    ("flags", "classes", "tasks", "epochs"),
+    [([], 10, 5, 40), (["--epochs", "2"], 10, 5, 2), (["--full"], 100, 10, None)],
+)
+def test_the_embedded_subset_is_short_and_all_of_the_data_is_not(flags, classes, tasks, epochs):
+    arguments = running.parse(split_cifar100.command_line(), flags)
+    split_cifar100.check(arguments, classes=classes)
+    assert (arguments.tasks, arguments.epochs) == (tasks, epochs)
