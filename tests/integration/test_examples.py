@@ -125,6 +125,17 @@ def test_compare_writes_a_history_and_a_model_per_method_and_seed(tmp_path, caps
 
 
 @pytest.mark.slow
+def test_joint_training_goes_on_from_its_checkpoints(tmp_path, monkeypatch):
+    command = ["permuted", "--method", "joint", "--tasks", "1", "--epochs", "1"]
+    command += ["--checkpoint-dir", str(tmp_path / "run"), "--out"]
+    compare.main([*command, str(tmp_path / "first")])
+    monkeypatch.setattr(ccl.JointVAE, "keras_fit", None)  # a step from here on would fail
+    compare.main([*command, str(tmp_path / "second")])
+    first, second = (tmp_path / each / "history-joint-0.json" for each in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.slow
 def test_heads_stand_beside_the_other_methods(tmp_path, capsys):
     command = ["split", "--tasks", "2", "--methods", "lda", "nearest-mean", "vae-cl"]
     compare.main([*command, "--epochs", "1", "--out", str(tmp_path)])
