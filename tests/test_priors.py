@@ -72,12 +72,30 @@ def test_the_covariance_of_few_points_is_shrunk_to_the_class():
 
 def test_k_means_finds_clusters_far_apart():
     z = np.repeat([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]], 5, 0)
-    clusters = k_means(z, 3, np.random.default_rng(0)).reshape(3, 5)
+    clusters = k_means(z, np.ones(len(z)), 3, np.random.default_rng(0)).reshape(3, 5)
     assert all(len(set(row)) == 1 for row in clusters) and len(set(clusters[:, 0])) == 3
 
 
+def test_clusters_are_shared_out_by_weight_not_by_number():
+    """Many rows of the current task, few of each of four earlier ones, all tasks weighing the same.
+
+    By number alone, five clusters never are the five tasks.
+    """
+    sizes = [4000, 100, 100, 100, 100]
+    task, shares = (np.repeat(of_task, sizes) for of_task in (range(5), 1 / np.array(sizes)))
+
+    def is_found(weights, seed):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(size=(len(task), 8)) + 6 * np.eye(5, 8)[task]
+        clusters = k_means(z, weights, 5, rng)
+        return len({np.bincount(clusters[task == t]).argmax() for t in range(5)}) == 5
+
+    found = np.array([(is_found(shares, k), is_found(np.ones(len(task)), k)) for k in range(20)])
+    assert found[:, 0].mean() > 0.5 and not found[:, 1].any()
+
+
 def test_one_point_makes_one_cluster():
-    assert k_means(np.zeros((1, 2)), 8, np.random.default_rng(0)).tolist() == [0]
+    assert k_means(np.zeros((1, 2)), np.ones(1), 8, np.random.default_rng(0)).tolist() == [0]
 
 
 def test_kl_to_a_fitted_mixture_against_monte_carlo_and_before_it_in_closed_form():

@@ -47,7 +47,7 @@ def fit_classes(
         within = shares @ np.square(points - np.average(points, 0, shares)) / shares.sum()
         variance = max(within.mean(), 1 / len(points))
         fitting = min(max(len(points) // ROWS_PER_GAUSSIAN, 1), components)
-        assigned = k_means(points, fitting, rng)
+        assigned = k_means(points, shares, fitting, rng)
         for m in np.unique(assigned):
             inside, at = assigned == m, k * components + m
             weights[at] = shares[inside].sum()
@@ -80,12 +80,21 @@ def fit_gaussian(
 
 
 def k_means(
-    points: np.ndarray, clusters: int, rng: np.random.Generator, *, rounds: int = 15
+    points: np.ndarray,
+    shares: np.ndarray,
+    clusters: int,
+    rng: np.random.Generator,
+    *,
+    rounds: int = 15,
 ) -> np.ndarray:
     """Cluster points by Lloyd's algorithm, started from k-means++ seeds.
 
+    Points count by their shares: many rows of the current task and few of each earlier one, which
+    weigh the same together, get equally many clusters.
+
     Args:
         points: `[n, Z]`.
+        shares: How much each counts, `[n]`, positive.
         clusters: The largest number of clusters.
         rng: Draws the seeds.
         rounds: The largest number of iterations.
@@ -93,7 +102,7 @@ def k_means(
     Returns:
         The cluster of each point, `[n]`, in [0, min(clusters, n)).
     """
-    centres = seed_centres(points, min(clusters, len(points)), rng)
+    centres = seed_centres(points, shares, min(clusters, len(points)), rng)
     assigned = np.full(len(points), -1)
     for _ in range(rounds):
         nearest = squared_distances(points, centres).argmin(1)
@@ -101,29 +110,36 @@ def k_means(
             break
         assigned = nearest
         for m in np.unique(assigned):
-            centres[m] = points[assigned == m].mean(0)
+            centres[m] = np.average(points[assigned == m], 0, shares[assigned == m])
     return assigned
 
 
-def seed_centres(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+def seed_centres(
+    points: np.ndarray, shares: np.ndarray, clusters: int, rng: np.random.Generator
+) -> np.ndarray:
     """Choose the first centres by k-means++ (Arthur and Vassilvitskii 2007).
 
-    Each centre is a point, drawn with a probability proportional to its squared distance from the
-    nearest centre chosen before.
+    Each centre is a point, drawn with a probability proportional to its share and its squared
+    distance from the nearest centre chosen before.
 
     Args:
         points: `[n, Z]`.
+        shares: How much each counts, `[n]`, positive.
         clusters: The number of centres, m.
         rng: Draws them.
 
     Returns:
         The centres, `[m, Z]`.
     """
-    centres = points[rng.integers(len(points), size=1)]
+
+    def drawn(chances: np.ndarray) -> np.ndarray:
+        total = chances.sum()
+        return points[rng.choice(len(points), size=1, p=chances / total if total > 0 else None)]
+
+    centres = drawn(shares)
     distances = squared_distances(points, centres)[:, 0]
     while len(centres) < clusters:
-        chances = distances / distances.sum() if distances.sum() > 0 else None
-        centres = np.concatenate([centres, points[rng.choice(len(points), size=1, p=chances)]])
+        centres = np.concatenate([centres, drawn(shares * distances)])
         distances = np.minimum(distances, squared_distances(points, centres[-1:])[:, 0])
     return centres
 
