@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from keras_ccl.models.joint_vae import JointVAE
 
 MEASURED_ROWS = 20_000
-"""At most so many rows of the current task, and as many old ones, refit p(z)."""
+"""At most so many rows of the current task, and as many of each earlier one, refit p(z)."""
+
+MOST_OLD_SHARES = 5
+"""Of more than so many earlier tasks the rows that refit p(z) are no more."""
 
 
 def validation_rows(model: JointVAE, split: Split, batch_size: int) -> tf.data.Dataset:
@@ -46,7 +49,7 @@ def validation_rows(model: JointVAE, split: Split, batch_size: int) -> tf.data.D
 def posterior_samples(
     model: JointVAE, task: ReadyTask
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples of q(z|x) of rows of the current task and of as many old ones.
+    """Samples of q(z|x) of rows of the current task and of as many of each earlier one.
 
     Args:
         model: the student, its networks fixed.
@@ -58,10 +61,11 @@ def posterior_samples(
     """
     x, y = task.train.some_rows(MEASURED_ROWS, seed=int(model.next_seed()[1]))
     z = model.sample_posteriors(x)
-    old = model.method.old_rows(model, len(z))
+    seen = int(model.tasks_seen.numpy())
+    old = model.method.old_rows(model, len(z) * min(max(seen, 1), MOST_OLD_SHARES))
     if old is None:
         return z, y, np.full(len(y), 1 / len(y))
-    seen = int(model.tasks_seen.numpy())
     old_z = model.sample_posteriors(old[0])
-    weights = np.repeat([1 / (seen + 1), seen / (seen + 1)], len(z)) / len(z)
+    current, earlier = 1 / (seen + 1) / len(z), seen / (seen + 1) / len(old_z)
+    weights = np.repeat([current, earlier], [len(z), len(old_z)])
     return np.concatenate([z, old_z]), np.concatenate([y, old[1]]), weights
