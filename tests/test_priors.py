@@ -46,6 +46,18 @@ def test_samples_agree_with_the_density():
     assert abs(mine.mean() - tfps.mean()) < 4 * error
 
 
+def test_the_density_is_that_of_tfp():
+    rng = np.random.default_rng(0)
+    prior = MixturePrior(3, num_classes=2, components=4)
+    z = rng.normal(size=(400, 3)) * [1, 5, 0.01] + [0, 100, 0]
+    prior.fit(z, np.arange(400) % 2, np.full(400, 1 / 400), seed=0)
+    at = tf.constant(np.concatenate([z[:20], z[:1] + 1000]), tf.float32)
+    in_a_graph = tf.function(prior.log_prob, input_signature=[tf.TensorSpec((None, 3))])
+    np.testing.assert_allclose(
+        in_a_graph(at), prior.distribution().log_prob(at), rtol=1e-3, atol=2e-3
+    )
+
+
 def test_a_class_that_was_not_seen_gets_no_weight_and_clusters_are_found():
     z, y, weights = two_classes()
     shares, means, _ = fit_classes(

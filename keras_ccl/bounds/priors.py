@@ -6,6 +6,7 @@ keeps the classes of earlier tasks reachable after the aggregate posterior has m
 N(0, I). The mixture is a summary in latent space: neither data nor another model is kept.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -123,6 +124,30 @@ class MixturePrior(keras.layers.Layer):
             ),
         )
 
+    def log_prob(self, z: tf.Tensor) -> tf.Tensor:
+        """Compute log p(z).
+
+        One product of matrices whitens all z by all Gaussians; TFP solves a system of equations for
+        each pair, which takes over ten times as long.
+
+        Args:
+            z: `[B, Z]`.
+
+        Returns:
+            The log density, `[B]`, in nats.
+        """
+        trils = tf.convert_to_tensor(self.scale_trils)
+        size, dim = trils.shape[:2]
+        inverses = tf.linalg.triangular_solve(trils, tf.eye(dim, batch_shape=[size]))
+        whiten = tf.reshape(tf.transpose(inverses, [2, 0, 1]), [dim, -1])  # [Z, K M Z]
+        shift = tf.reshape(tf.linalg.matvec(inverses, self.means), [-1])
+        offsets = tf.reshape(tf.matmul(z, whiten) - shift, [-1, size, dim])
+        squares = tf.reduce_sum(tf.square(offsets), 2)  # [B, K M]
+        log_scale = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(trils)), 1)
+        log_scale += 0.5 * dim * math.log(2 * math.pi)
+        log_weights = tf.nn.log_softmax(tf.convert_to_tensor(self.log_weights))
+        return tf.reduce_logsumexp(log_weights - log_scale - 0.5 * squares, 1)
+
     def sample(self, rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draw samples of z.
 
@@ -159,7 +184,7 @@ class MixturePrior(keras.layers.Layer):
         """
         return tf.cond(
             tf.convert_to_tensor(self.is_fitted) > 0,
-            lambda: q.log_prob(z) - self.distribution().log_prob(z),
+            lambda: q.log_prob(z) - self.log_prob(z),
             lambda: kl_divergence(q, standard_normal(self.latent_dim)),
         )
 
