@@ -116,7 +116,7 @@ def sample_settings(
         "classification_weight": hp.Choice("classification_weight", [30.0, 100.0, 300.0, 1000.0]),
         "classification_at_mean": hp.Choice("classification_at_mean", [0.0, 0.5]),
         "distillation_weight": hp.Choice("distillation_weight", [0.3, 1.0, 3.0]),
-        "prior_components": hp.Choice("prior_components", [5, 20]),
+        "prior_components": hp.Choice("prior_components", [20, 60]),
         "temperature": hp.Choice("temperature", [1.0, 2.0]),
     }
     if values["architecture"] == "dense":

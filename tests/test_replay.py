@@ -27,10 +27,10 @@ def test_mixed_batches_have_the_rows_of_the_paper(seen, generated):
 
 @pytest.mark.parametrize("seen", [1, 4, 99])
 @pytest.mark.parametrize("n", [1, 7, 256])
-def test_balanced_batches_weigh_each_task_alike(seen, n):
+def test_current_rows_of_balanced_batches_weigh_less_with_each_task(seen, n):
     joined = mixing.balanced(*batch(n), generate, tf.constant(seen))
     assert joined.x.shape[0] == 2 * n and int(joined.current) == n
-    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx(1 / (seen + 1), rel=1e-4)
+    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx((seen + 1) ** -0.5, rel=1e-4)
     assert float(tf.reduce_sum(joined.weight)) == pytest.approx(1, rel=1e-4)
     assert (joined.x.numpy()[:n] == 1).all() and (joined.x.numpy()[n:] == -1).all()
 

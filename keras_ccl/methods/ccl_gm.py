@@ -6,7 +6,7 @@ import keras
 
 from keras_ccl.methods.generative_replay import GenerativeReplay
 from keras_ccl.methods.ready_made import ReadyMade
-from keras_ccl.models.feature_sums import MOST_FEATURES
+from keras_ccl.models.feature_memory import MOST_FEATURES
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -40,7 +40,7 @@ class CCLGM(ReadyMade):
         information_weight: weight of I(z; x~).
         memory: `"auto"`, the features of a ridge regression that answers beside the networks where
             the first task lacks a class, or None (paper), as in `JointDistributions`.
-        memory_features: how many at most. The default takes 61 MB.
+        memory_features: how many at most. The default takes 55 MB.
         seed: of initial weights and noise; None draws one.
         **kwargs: of `keras.Model`.
 
@@ -62,7 +62,7 @@ class CCLGM(ReadyMade):
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "mixture",
-        prior_components: int = 20,
+        prior_components: int = 60,
         classification_weight: float = 300.0,
         classification_at_mean: float = 0.5,
         replay: str = "balanced",

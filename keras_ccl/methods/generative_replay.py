@@ -28,8 +28,8 @@ class GenerativeReplay(Method):
     rows the student's posteriors are held to the teacher's by KL(q_s(z|x~) || q_t(z|x~)).
 
     Args:
-        replay: `"balanced"`: B current and B generated rows, weighing 1/(t+1) and t/(t+1), t the
-            tasks finished; `"mixed"` (paper): of B rows, B t/(t+1) are generated.
+        replay: `"balanced"`: B current and B generated rows, the current ones weighing 1/sqrt(t+1)
+            together, t the tasks finished; `"mixed"` (paper): of B rows, B t/(t+1) are generated.
         replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
             smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:

@@ -11,9 +11,11 @@ Generate = Callable[[tf.Tensor], Generated]
 
 
 def balanced(x: tf.Tensor, y: tf.Tensor, generate: Generate, tasks_seen: tf.Tensor) -> Rows:
-    """B current and B generated rows, weighing 1/(t+1) and t/(t+1) together.
+    """B current and B generated rows; the current ones weigh 1/sqrt(t+1) together.
 
-    An epoch costs the same after any number of tasks.
+    The student begins as the teacher: the generated rows hold it, the current ones have all to
+    teach. Weighing 1/(t+1) they are learnt less with each task, weighing 1/2 the earliest tasks are
+    lost (docs/experiments.md). An epoch costs the same after any number of tasks.
 
     Args:
         x: `[B, ...]`.
@@ -22,9 +24,9 @@ def balanced(x: tf.Tensor, y: tf.Tensor, generate: Generate, tasks_seen: tf.Tens
         tasks_seen: t >= 1, an integer.
     """
     rows = tf.shape(x)[0]
-    old = _share_of_old(tasks_seen)
+    new = tf.math.rsqrt(tf.cast(tasks_seen, tf.float32) + 1)
     each = 1.0 / tf.cast(rows, tf.float32)
-    weight = tf.concat([tf.fill([rows], (1 - old) * each), tf.fill([rows], old * each)], 0)
+    weight = tf.concat([tf.fill([rows], new * each), tf.fill([rows], (1 - new) * each)], 0)
     return _join(x, y, generate(rows), weight)
 
 
@@ -39,8 +41,8 @@ def mixed(x: tf.Tensor, y: tf.Tensor, generate: Generate, tasks_seen: tf.Tensor)
         generate: draws the generated rows.
         tasks_seen: t >= 1, an integer.
     """
-    batch = tf.shape(x)[0]
-    generated = tf.cast(_share_of_old(tasks_seen) * tf.cast(batch, tf.float32), tf.int32)
+    batch, seen = tf.shape(x)[0], tf.cast(tasks_seen, tf.float32)
+    generated = tf.cast(seen / (seen + 1) * tf.cast(batch, tf.float32), tf.int32)
     kept = batch - generated
     weight = tf.fill([batch], 1.0 / tf.cast(batch, tf.float32))
     return _join(x[:kept], y[:kept], generate(generated), weight)
@@ -48,11 +50,6 @@ def mixed(x: tf.Tensor, y: tf.Tensor, generate: Generate, tasks_seen: tf.Tensor)
 
 REPLAYS = {"balanced": balanced, "mixed": mixed}
 """By the name that the option `replay` takes."""
-
-
-def _share_of_old(tasks_seen: tf.Tensor) -> tf.Tensor:
-    seen = tf.cast(tasks_seen, tf.float32)
-    return seen / (seen + 1)
 
 
 def _join(x: tf.Tensor, y: tf.Tensor, generated: Generated, weight: tf.Tensor) -> Rows:

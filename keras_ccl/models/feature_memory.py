@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
 
 LEAST_FEATURES = 25
+MOST_FEATURES = 3700
+"""By default: their sums take 55 MB, and leave room for p(z) and the teacher's below 64 MB."""
 
 LOGIT_WEIGHTS = {"patches": 1.0}
 OTHER_LOGIT_WEIGHT = 0.25

@@ -10,8 +10,7 @@ from keras_ccl.bounds import distributions, likelihoods, priors
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
 from keras_ccl.models.backbones import freeze, seen_through
-from keras_ccl.models.feature_memory import make_memory
-from keras_ccl.models.feature_sums import MOST_FEATURES
+from keras_ccl.models.feature_memory import MOST_FEATURES, make_memory
 from keras_ccl.models.row_model import RowModel
 
 
@@ -48,7 +47,7 @@ class JointDistributions(RowModel):
         memory: what answers beside the networks where the first task lacks a class: a ridge
             regression on fixed features `"patches"`, `"fourier"`, `"relu"` or `"raw"`, as in
             `ClosedFormHead`; `"auto"`: patches of images, Fourier features of all else; or None.
-        memory_features: how many features it has at most. The default takes 61 MB.
+        memory_features: how many features it has at most. The default takes 55 MB.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
