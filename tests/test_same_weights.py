@@ -1,7 +1,7 @@
 """The same seed gives the weights that it gave when they were recorded.
 
-At 39f567c; those of CCLGM anew when the mixture came to follow from the rows of a class, and the
-accuracy on the split stream, not the weights, when its memory came.
+At 39f567c; those of CCLGM anew when the mixture came to follow from the rows of a class, and when
+current rows came to weigh 1/sqrt(t+1) and the mixture to have room for every task.
 
 python tests/test_same_weights.py        # records them anew, where a change of results is meant
 """
