@@ -38,12 +38,12 @@ OF_HEADS = OF_NETWORKS._replace(probabilities=1e-4)
 """Of a head or a memory: its coefficients are large, and so are the differences that the last
 digits of the features make."""
 
-BEHIND_A_BACKBONE = {
-    OF_NETWORKS: Tolerance(probabilities=1e-4, others=1e-3),
-    OF_HEADS: Tolerance(probabilities=1e-3, others=1e-2),
-}
-"""What each becomes for what reads the features of a deep network: runtimes resize images, and add
-up its many layers, in different orders."""
+BEHIND_A_BACKBONE = Tolerance(probabilities=1e-4, others=1e-3)
+"""Of what reads the features of a deep network: runtimes resize images, and add up its many layers,
+in different orders."""
+
+OF_HEADS_BEHIND_A_BACKBONE = Tolerance(probabilities=1e-3, others=1e-2)
+"""Of a head, which has nothing else to answer with."""
 
 
 class Served(NamedTuple):
@@ -107,7 +107,9 @@ def classifier(model: JointModel) -> Served:
     parts = (model.encoder, model.decoder, model.classifier, model.observation)
     if model.backbone is not None:
         parts = (model.backbone, *parts)
-    tolerance = _tolerance_of(model, OF_HEADS if parts_of_memory else OF_NETWORKS)
+    tolerance = OF_HEADS if parts_of_memory else OF_NETWORKS
+    if model.backbone is not None:
+        tolerance = BEHIND_A_BACKBONE
     return Served(classify, "x", shape, (*parts, *parts_of_memory), tolerance)
 
 
@@ -130,7 +132,8 @@ def head(model: ClosedFormHead) -> Served:
         answers = {"probabilities": tf.nn.softmax(logits), "logits": logits}
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
-    return Served(classify, "x", shape, model.answering_parts(), _tolerance_of(model, OF_HEADS))
+    tolerance = OF_HEADS if model.backbone is None else OF_HEADS_BEHIND_A_BACKBONE
+    return Served(classify, "x", shape, model.answering_parts(), tolerance)
 
 
 def decoder(model: JointModel) -> Served:
@@ -160,11 +163,6 @@ def decoder(model: JointModel) -> Served:
         tolerance = tolerance._replace(x=tolerance.others)
     parts = (model.decoder, model.classifier, model.observation)
     return Served(decode, "z", shape, parts, tolerance)
-
-
-def _tolerance_of(model: JointModel | ClosedFormHead, tolerance: Tolerance) -> Tolerance:
-    """That of a classifier, or what a backbone before it makes of it."""
-    return tolerance if model.backbone is None else BEHIND_A_BACKBONE[tolerance]
 
 
 class FoldedPrior(NamedTuple):
