@@ -27,10 +27,12 @@ def test_mixed_batches_have_the_rows_of_the_paper(seen, generated):
 
 @pytest.mark.parametrize("seen", [1, 4, 99])
 @pytest.mark.parametrize("n", [1, 7, 256])
-def test_current_rows_of_balanced_batches_weigh_less_with_each_task(seen, n):
-    joined = mixing.balanced(*batch(n), generate, tf.constant(seen))
+@pytest.mark.parametrize(("lacks_classes", "power"), [(True, -1), (False, -0.5)])
+def test_current_rows_of_balanced_batches_weigh_less_with_each_task(lacks_classes, power, seen, n):
+    seen_ = tf.constant(seen)
+    joined = mixing.balanced(*batch(n), generate, seen_, lacks_classes=lacks_classes)
     assert joined.x.shape[0] == 2 * n and int(joined.current) == n
-    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx((seen + 1) ** -0.5, rel=1e-4)
+    assert float(tf.reduce_sum(joined.weight[:n])) == pytest.approx((seen + 1) ** power, rel=1e-4)
     assert float(tf.reduce_sum(joined.weight)) == pytest.approx(1, rel=1e-4)
     assert (joined.x.numpy()[:n] == 1).all() and (joined.x.numpy()[n:] == -1).all()
 

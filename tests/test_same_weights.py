@@ -1,7 +1,8 @@
 """The same seed gives the weights that it gave when they were recorded.
 
 At 39f567c; those of CCLGM anew when the mixture came to follow from the rows of a class, and when
-current rows came to weigh 1/sqrt(t+1) and the mixture to have room for every task.
+the mixture came to have room for every task and current rows, on streams of tasks with every
+class, to weigh 1/sqrt(t+1).
 
 python tests/test_same_weights.py        # records them anew, where a change of results is meant
 """

@@ -28,8 +28,9 @@ class GenerativeReplay(Method):
     rows the student's posteriors are held to the teacher's by KL(q_s(z|x~) || q_t(z|x~)).
 
     Args:
-        replay: `"balanced"`: B current and B generated rows, the current ones weighing 1/sqrt(t+1)
-            together, t the tasks finished; `"mixed"` (paper): of B rows, B t/(t+1) are generated.
+        replay: `"balanced"`: B current and B generated rows, the current ones together weighing
+            1/(t+1) where the task lacks a class, else 1/sqrt(t+1), t the tasks finished;
+            `"mixed"` (paper): of B rows, B t/(t+1) are generated.
         replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
             smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
@@ -60,7 +61,7 @@ class GenerativeReplay(Method):
         "information_weight",
     )
     shown = ("teacher",)
-    variant = True  # whether novelty is judged; `begin_task` knows
+    variant = True  # whether the task lacks a class; `begin_task` knows
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class GenerativeReplay(Method):
         self._draw_old = tf.function(functools.partial(self.generate_rows, model))
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
-        """Note whether the task lacks a class: where it has every class, nothing is novel."""
+        """Note whether the task lacks a class: what is novel and what rows weigh depend on it."""
         self.variant = model.lacks_classes(task)
 
     def is_active(self, tasks_seen: int) -> bool:
@@ -114,7 +115,8 @@ class GenerativeReplay(Method):
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
         """Current and generated rows, as `replay` says."""
         generate = functools.partial(self.generate_rows, model)
-        return REPLAYS[self.replay](x, y, generate, model.tasks_seen)
+        join = REPLAYS[self.replay]
+        return join(x, y, generate, model.tasks_seen, lacks_classes=self.variant)
 
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
