@@ -150,6 +150,7 @@ def _noted(passed, observe, x):
     return observe(x)
 
 
+@pytest.mark.slow
 def test_features_in_a_file_are_those_in_memory(taught, monkeypatch):
     monkeypatch.setattr(feature_split, "MOST_BYTES_IN_MEMORY", 0)
     model = new(new_backbone())

@@ -31,6 +31,7 @@ def few_steps(monkeypatch):
     monkeypatch.setattr(budgets, "FEWEST_EPOCHS", 1)
 
 
+@pytest.mark.slow
 def test_what_was_chosen_is_told_once_and_recorded(few_steps, capsys):
     tasks = [rows(40), rows(40), rows(100)]
     history = tiny().fit_tasks(tasks, verbose=2)

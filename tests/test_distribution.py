@@ -45,7 +45,7 @@ def still(monkeypatch):
     ("cls", "method"),
     [
         (ccl.JointVAE, None),
-        pytest.param(ccl.CCLGM, None, marks=pytest.mark.graph),
+        pytest.param(ccl.CCLGM, None, marks=(pytest.mark.graph, pytest.mark.slow)),
         pytest.param(ccl.EWC, None, marks=pytest.mark.slow),
         (ccl.JointVAE, ccl.methods.LearningWithoutForgetting),
         pytest.param(ccl.JointVAE, ccl.methods.SynapticIntelligence, marks=pytest.mark.graph),
@@ -96,7 +96,8 @@ def test_replicas_know_the_classes_of_all(strategy, still):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 3])
 def test_batches_smaller_than_the_replicas_are_learnt(size, strategy):
     with strategy.scope():
         model = tiny()

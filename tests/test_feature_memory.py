@@ -148,6 +148,7 @@ def test_a_wrong_option_is_refused(options, error):
         tiny(**{"input_shape": SHAPE, **options})
 
 
+@pytest.mark.slow
 def test_saved_loaded_and_going_on(tmp_path):
     whole, halves = new(), new()
     whole.fit_tasks(TASKS, **OPTIONS)

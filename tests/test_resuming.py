@@ -53,8 +53,9 @@ def assert_goes_on(uninterrupted, tmp_path):
 
 
 SLOW_1 = pytest.param(ccl.CCLGM, 1, marks=pytest.mark.slow)
-GRAPH_3 = pytest.param(ccl.CCLGM, 3, marks=pytest.mark.graph)
+GRAPH_3 = pytest.param(ccl.CCLGM, 3, marks=(pytest.mark.graph, pytest.mark.slow))
 EWC_3 = pytest.param(ccl.EWC, 3, marks=pytest.mark.slow)
+EWC_5 = pytest.param(ccl.EWC, 5, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(("cls", "after"), [SLOW_1, (ccl.CCLGM, 2), GRAPH_3, (ccl.CCLGM, 5), EWC_3])
@@ -65,9 +66,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(cls, after, assert_goes_on):
 GRAPH_5 = pytest.param(ccl.CCLGM, 5, marks=(pytest.mark.graph, pytest.mark.slow))
 
 
-@pytest.mark.parametrize(
-    ("cls", "after"), [SLOW_1, GRAPH_5, (ccl.CCLGM, 6), (ccl.CCLGM, 8), (ccl.EWC, 5)]
-)
+@pytest.mark.parametrize(("cls", "after"), [SLOW_1, GRAPH_5, (ccl.CCLGM, 6), (ccl.CCLGM, 8), EWC_5])
 def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
     before = signal.getsignal(signal.SIGINT)
     assert_goes_on(cls, Signal(after), save_every=99)

@@ -98,6 +98,7 @@ def with_a_gpu(kind=None):
     return [device for device in found if kind in (None, device.device_type)]
 
 
+@pytest.mark.slow
 def test_the_default_fit_works_where_keras_compiles_by_itself():
     with mock.patch.object(tf.config, "list_physical_devices", with_a_gpu):
         model = tiny()

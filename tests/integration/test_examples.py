@@ -229,6 +229,7 @@ def test_a_wrong_flag_is_one_line_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_missing_dataset_is_one_line_and_writes_nothing(tmp_path):
     """As a process, for what it exits with and for what TensorFlow Datasets would print."""
     out, empty = tmp_path / "out", tmp_path / "empty"
