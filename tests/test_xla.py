@@ -118,7 +118,7 @@ def test_compiled_models_learn_streams_of_mnist(make, architecture):
     few = ccl.Task(tuple(part[:600] for part in mnist.train))
     model = make((28, 28, 1), 10, architecture=architecture, seed=0)
     model.compile("adam", jit_compile=True)
-    options = {"epochs": 2, "batch_size": 50, "verbose": 0}
+    options = {"epochs": 3, "batch_size": 50, "verbose": 0}
     model.fit_tasks(ccl.streams.permuted(few, tasks=2), **options)
     record = model.fit_tasks(ccl.streams.split(few)[:2], **options)
     assert model.tasks_seen.numpy() == 4
