@@ -24,6 +24,12 @@ def fixed_seed():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="session")
+def strategy():
+    """Two replicas. A second strategy in a process would number its collectives like the first."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture
 def data_dir():
     """A TFDS folder with the genuine datasets, named by KERAS_CCL_DATA_DIR."""

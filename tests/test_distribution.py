@@ -14,11 +14,6 @@ TASKS = [rows(21, seed=1), rows(13, seed=2)]  # the last batches are short, and 
 OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
 
 
-@pytest.fixture(scope="module")
-def strategy():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 class WithoutNoise:
     """z is the posterior mean and every generated row the same: steps can be compared exactly."""
 

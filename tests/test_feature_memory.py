@@ -205,9 +205,9 @@ def test_artefacts_answer_with_it(policy, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_replicas_sum_what_one_sums():
+def test_two_replicas_sum_what_one_sums(strategy):
     one = new()
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with strategy.scope():
         two = new()
     for model in (one, two):
         model.fit_tasks(TASKS, **OPTIONS)
