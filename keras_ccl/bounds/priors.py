@@ -141,8 +141,7 @@ class MixturePrior(keras.layers.Layer):
         inverses = tf.linalg.triangular_solve(trils, tf.eye(dim, batch_shape=[size]))
         whiten = tf.reshape(tf.transpose(inverses, [2, 0, 1]), [dim, -1])  # [Z, K M Z]
         shift = tf.reshape(tf.linalg.matvec(inverses, self.means), [-1])
-        offsets = tf.reshape(tf.matmul(z, whiten) - shift, [-1, size, dim])
-        squares = tf.reduce_sum(tf.square(offsets), 2)  # [B, K M]
+        squares = squared_offsets(z, whiten, shift)
         log_scale = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(trils)), 1)
         log_scale += 0.5 * dim * math.log(2 * math.pi)
         log_weights = tf.nn.log_softmax(tf.convert_to_tensor(self.log_weights))
@@ -227,6 +226,24 @@ class MixturePrior(keras.layers.Layer):
             "num_classes": self.num_classes,
             "components": self.components,
         }
+
+
+def squared_offsets(
+    z: tf.Tensor, whiten: np.ndarray | tf.Tensor, shift: np.ndarray | tf.Tensor
+) -> tf.Tensor:
+    """Compute the squared Mahalanobis distances of points from C Gaussians.
+
+    Args:
+        z: The points, `[B, Z]`.
+        whiten: The transposed inverses of all Cholesky factors side by side, `[Z, C Z]`.
+        shift: The means, whitened likewise, `[C Z]`.
+
+    Returns:
+        The squares, `[B, C]`.
+    """
+    dim = z.shape[1]
+    offsets = tf.reshape(tf.matmul(z, whiten) - shift, [-1, shift.shape[0] // dim, dim])
+    return tf.reduce_sum(tf.square(offsets), 2)
 
 
 PRIORS = {"mixture": MixturePrior, "normal": NormalPrior}

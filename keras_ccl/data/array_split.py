@@ -155,9 +155,12 @@ class ArraySplit:
         """Copies of x, y and the weights, if there are any."""
         if self._held is not None:
             return self._held
-        parts = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
         with tf.device("CPU"):
-            return tuple(tf.constant(part) for part in parts)
+            return tuple(tf.constant(part) for part in self._arrays())
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        """x, y and the weights, if there are any."""
+        return (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
 
     def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
         parts = self._tensors()

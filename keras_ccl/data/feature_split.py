@@ -69,7 +69,7 @@ class FeatureSplit(ArraySplit):
     def _gather(self, indices: tf.data.Dataset) -> tf.data.Dataset:
         if not self.on_disk:
             return super()._gather(indices)
-        parts = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
+        parts = self._arrays()
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
             dtypes = [part.dtype for part in parts]

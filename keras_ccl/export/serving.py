@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.priors import MixturePrior, NormalPrior
+from keras_ccl.bounds.priors import MixturePrior, NormalPrior, squared_offsets
 from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.rows import where_finite
@@ -101,16 +101,14 @@ def classifier(model: JointModel) -> Served:
             "latent_log_var": tf.math.log(q.variance()),
             "familiarity": log_p_x - kl_to_prior(z, q.variance(), prior),
         }
-        return {name: where_finite(x, answer) for name, answer in answers.items()}
+        return {name: where_finite(seen, answer) for name, answer in answers.items()}
 
-    parts: tuple[keras.layers.Layer, ...]
-    parts = (model.encoder, model.decoder, model.classifier, model.observation)
-    if model.backbone is not None:
-        parts = (model.backbone, *parts)
+    networks = (model.encoder, model.decoder, model.classifier, model.observation)
+    parts = (*model.parts_before(), *networks, *parts_of_memory)
     tolerance = OF_HEADS if parts_of_memory else OF_NETWORKS
     if model.backbone is not None:
         tolerance = BEHIND_A_BACKBONE
-    return Served(classify, "x", shape, (*parts, *parts_of_memory), tolerance)
+    return Served(classify, "x", shape, parts, tolerance)
 
 
 def head(model: ClosedFormHead) -> Served:
@@ -219,9 +217,7 @@ def kl_to_prior(mean: tf.Tensor, variance: tf.Tensor, prior: FoldedPrior) -> tf.
     Returns:
         The bound for each row, `[B]`, in nats.
     """
-    components, dim = prior.log_scale.shape[0], mean.shape[1]
-    whitened = tf.matmul(mean, prior.whiten) - prior.shift
-    distances = tf.reduce_sum(tf.square(tf.reshape(whitened, [-1, components, dim])), 2)
+    distances = squared_offsets(mean, prior.whiten, prior.shift)
     expected = prior.log_scale - 0.5 * (distances + tf.matmul(variance, prior.precision))
     entropy = 0.5 * tf.reduce_sum(tf.math.log(variance) + 1 + math.log(2 * math.pi), 1)
     return -entropy - tf.reduce_logsumexp(expected, 1)

@@ -4,6 +4,7 @@ import keras
 
 from keras_ccl.bounds import likelihoods
 from keras_ccl.data.validation import check_choice
+from keras_ccl.models.networks import shapes_of_outputs
 
 
 def seen_through(
@@ -44,17 +45,10 @@ def freeze(backbone: keras.Model | None) -> keras.Model | None:
 
 
 def _feature_shape(backbone: keras.Model, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    if not isinstance(backbone, keras.Model):
-        raise ValueError(f"backbone: expected a keras.Model, received {backbone!r}")
     given = (None, *input_shape)
-    try:
-        outputs = backbone(keras.Input(input_shape))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"backbone: it does not accept inputs of shape {given}: {error}"
-        ) from error
-    received = keras.tree.map_structure(lambda output: tuple(output.shape), outputs)
-    if not hasattr(outputs, "shape") or None in received[1:] or received[1:] in ((), input_shape):
+    received = shapes_of_outputs("backbone", backbone, given)
+    is_one = isinstance(received, tuple) and not isinstance(received[-1], tuple)
+    if not is_one or None in received[1:] or received[1:] in ((), input_shape):
         raise ValueError(
             "backbone: expected one output, features of a known shape other than that of x, "
             f"received {received} for inputs of shape {given}"

@@ -188,5 +188,4 @@ class ClosedFormHead(KerasTraining):
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """Features and classifier, not the sums that it is solved from."""
-        backbone = () if self.backbone is None else (self.backbone,)
-        return *backbone, self.observation, self.feature_map, self.linear
+        return *self.parts_before(), self.observation, self.feature_map, self.linear

@@ -181,7 +181,7 @@ class JointDistributions(RowModel):
         """
         seen = self.observe(x)
         logits = self.answer(seen, self.encode(seen, training), training)
-        return rows.where_finite(x, tf.nn.softmax(logits))
+        return rows.where_finite(seen, tf.nn.softmax(logits))
 
     def draw(
         self,

@@ -190,9 +190,8 @@ class JointModel(JointDistributions):
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """The networks, p(z), and those of the memory; the backbone, if there is one."""
-        backbone = () if self.backbone is None else (self.backbone,)
         memory = self.feature_memory.answering_parts() if self.feature_memory is not None else ()
-        return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory, *backbone
+        return *(getattr(self, slot) for slot in SLOTS), self.p_z, *memory, *self.parts_before()
 
     # Saving.
 

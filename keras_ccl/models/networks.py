@@ -105,21 +105,35 @@ def check_shapes(
         "classifier": ((None, latent_dim), (None, num_classes)),
     }
     for name, (given, expected) in slots.items():
-        network = getattr(networks, name)
-        if not isinstance(network, keras.Model):
-            raise ValueError(f"{name}: expected a keras.Model, received {network!r}")
-        try:
-            outputs = network(keras.Input(given[1:]))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{name}: it does not accept inputs of shape {given}: {error}"
-            ) from error
-        received = keras.tree.map_structure(lambda output: tuple(output.shape), outputs)
+        received = shapes_of_outputs(name, getattr(networks, name), given)
         if received != expected:
             raise ValueError(
                 f"{name}: expected one output of shape {expected} for inputs of shape {given}, "
                 f"received {received}"
             )
+
+
+def shapes_of_outputs(name: str, network: Any, given: tuple[int | None, ...]) -> Any:
+    """Return the shapes of what a network makes of inputs.
+
+    Args:
+        name: What the user calls it, for the error.
+        network: The network.
+        given: The shape of its inputs; the first axis is the batch, None.
+
+    Returns:
+        A shape, or a structure of them where there are several outputs.
+
+    Raises:
+        ValueError: If it is not a Keras model, or does not accept such inputs.
+    """
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"{name}: expected a keras.Model, received {network!r}")
+    try:
+        outputs = network(keras.Input(given[1:]))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: it does not accept inputs of shape {given}: {error}") from error
+    return keras.tree.map_structure(lambda output: tuple(output.shape), outputs)
 
 
 def copy(network: keras.Model) -> keras.Model:

@@ -140,6 +140,10 @@ class RowModel(keras.Model):
         kept = (weight for weight in self.non_trainable_weights if id(weight) not in frozen)
         return sum(weight.numpy().nbytes for weight in kept)
 
+    def parts_before(self) -> tuple[keras.layers.Layer, ...]:
+        """The backbone, if there is one: what x goes through before all else."""
+        return () if self.backbone is None else (self.backbone,)
+
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """The layers whose weights identify what the model answers.
 
