@@ -29,6 +29,24 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(tmp_path, monkeypatch):
     assert len(finish(tiny(), tmp_path)) == 2
 
 
+def test_a_run_killed_while_it_removes_a_checkpoint_leaves_no_part_of_one(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed_at_the_first_file(path, **options):
+        if path.exists() and any(path.iterdir()):
+            next(path.iterdir()).unlink()
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder.shutil, "rmtree", killed_at_the_first_file)
+        with pytest.raises(Killed):
+            finish(tiny(), tmp_path)
+    assert [name for name in names(tmp_path) if name.isdigit()] == ["00000002", "00000003"]
+    finish(tiny(), tmp_path)
+    assert names(tmp_path) == ["00000007", "00000008"]
+
+
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path):
     (tmp_path / "file").write_text("")
     model = tiny()

@@ -70,7 +70,7 @@ class CheckpointFolder:
             self._lock = FolderLock(self.directory)
         except OSError as error:
             raise OSError(f"checkpoint_dir: cannot write to {directory}: {error}") from error
-        for left in self.directory.glob(f"{ASIDE}*"):  # by a run killed while saving
+        for left in self.directory.glob(f"{ASIDE}*"):  # by a run killed while saving or removing
             shutil.rmtree(left, ignore_errors=True)
 
     def release(self) -> None:
@@ -110,7 +110,7 @@ class CheckpointFolder:
         while len(self._own) > self.keep_last:
             oldest = self._own.pop(0)
             if oldest.exists():
-                shutil.rmtree(oldest)
+                self._remove(oldest)
 
     def load(
         self, check: Callable[[Any, dict[str, np.ndarray]], None] = lambda state, arrays: None
@@ -155,6 +155,12 @@ class CheckpointFolder:
             self._own = [path for path in paths if self._is_own(path)]
             return state, arrays
         return None
+
+    def _remove(self, path: Path) -> None:
+        """Remove a checkpoint by one rename, so that a run killed here leaves no part of one."""
+        aside = Path(tempfile.mkdtemp(dir=self.directory, prefix=ASIDE))
+        os.rename(path, aside)  # which is empty
+        shutil.rmtree(aside)
 
     def _is_own(self, path: Path) -> bool:
         """Whether a checkpoint is of this run, as far as can be told without reading its arrays."""
