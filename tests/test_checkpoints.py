@@ -115,6 +115,7 @@ def other_decoder():
     return decoder
 
 
+@pytest.mark.slow
 def test_names_that_keras_counts_up_are_no_difference_and_a_network_without_a_config_is_none():
     class Encoder(keras.Model):
         def __init__(self, units):

@@ -43,7 +43,11 @@ def still(monkeypatch):
         pytest.param(ccl.CCLGM, None, marks=(pytest.mark.graph, pytest.mark.slow)),
         pytest.param(ccl.EWC, None, marks=pytest.mark.slow),
         (ccl.JointVAE, ccl.methods.LearningWithoutForgetting),
-        pytest.param(ccl.JointVAE, ccl.methods.SynapticIntelligence, marks=pytest.mark.graph),
+        pytest.param(
+            ccl.JointVAE,
+            ccl.methods.SynapticIntelligence,
+            marks=(pytest.mark.graph, pytest.mark.slow),
+        ),
     ],
 )
 def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
@@ -118,6 +122,7 @@ def test_replicas_draw_different_noise(strategy):
     assert not np.array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_saved_under_a_strategy_it_is_the_same_model_without(strategy, tmp_path):
     with strategy.scope():
         model = tiny()

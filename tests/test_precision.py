@@ -35,7 +35,7 @@ def losses_in_float32(cls, eagerly):
     "cls",
     [
         ccl.JointVAE,
-        pytest.param(ccl.CCLGM, marks=pytest.mark.graph),
+        pytest.param(ccl.CCLGM, marks=(pytest.mark.graph, pytest.mark.slow)),
         pytest.param(ccl.EWC, marks=pytest.mark.slow),
     ],
 )
@@ -67,6 +67,7 @@ def test_extreme_inputs_have_finite_losses(kind, policy):
     assert all(np.isfinite(weight).all() for weight in weights_of(model))
 
 
+@pytest.mark.slow
 def test_a_run_in_mixed_precision_resumes(policy, tmp_path):
     options = {"epochs": 2, "batch_size": 16, "verbose": 0}
     whole = tiny()

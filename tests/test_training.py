@@ -60,6 +60,7 @@ def test_a_task_without_test_rows_is_not_measured():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_going_on_equals_not_having_stopped():
     tasks = [ccl.Task(rows(40, seed=k), test=rows(10, seed=k)) for k in range(3)]
     whole, parts = tiny(), tiny()
@@ -196,6 +197,7 @@ def test_images_of_any_shape_learn_with_the_convolutional_networks():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_replay_remembers_what_vae_cl_forgets():
     rng = np.random.default_rng(0)
     centres = np.eye(8, dtype="float32")[:4] * 0.9 + 0.05

@@ -47,6 +47,7 @@ def test_the_code_builds_the_same_model(values, shape):
     assert len(built.encoder.trainable_weights) == len(pasted.encoder.trainable_weights)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was_and_sorts_its_trials(tmp_path, monkeypatch):
     learnt = []
 
