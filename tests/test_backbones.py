@@ -85,7 +85,7 @@ def taught():
 def test_the_student_is_that_of_the_features(taught):
     """Learning images through a backbone is learning its features, bit for bit."""
     model, history = taught
-    alone = on_features()
+    alone = on_features(replay_from="gaussians", memory="relu", memory_features=2500)
     stream = [
         ccl.Task((features_of(model.backbone, t.train[0]), t.train[1]), test=None) for t in TASKS
     ]

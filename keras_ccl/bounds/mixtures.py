@@ -5,8 +5,16 @@ import numpy as np
 ROWS_PER_GAUSSIAN = 20
 """A class has one Gaussian for each so many rows: with fewer it would point at single rows."""
 
+MOST_COMPONENTS, COMPONENTS_IN_ALL = 60, 600
+"""Gaussians by default: of a class, and of all classes, at most."""
+
 SHRINKAGE_ROWS = 20.0
 """Shrinkage of covariances: the mean variance of the class counts as much as this many rows."""
+
+
+def components_for(num_classes: int) -> int:
+    """How many Gaussians a class has at most by default, so that all do not grow with classes."""
+    return max(1, min(MOST_COMPONENTS, COMPONENTS_IN_ALL // num_classes))
 
 
 def fit_classes(

@@ -6,7 +6,6 @@ import keras
 
 from keras_ccl.methods.generative_replay import GenerativeReplay
 from keras_ccl.methods.ready_made import ReadyMade
-from keras_ccl.models.feature_memory import MOST_FEATURES
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -28,10 +27,12 @@ class CCLGM(ReadyMade):
         likelihood: p(x|z), `"bernoulli"`, `"gaussian"` or None, as in `JointDistributions`.
         observation_scale: of the Gaussian p(x|z), as in `JointDistributions`.
         prior: p(z) after a task: `"mixture"` or `"normal"` (paper).
-        prior_components: Gaussians per class of the mixture at most; one for each 20 rows.
+        prior_components: Gaussians per class of the mixture at most; one for each 20 rows. None:
+            60, or of more than ten classes so many that all have 600.
         classification_weight: as in `JointVAE` (paper: 1).
         classification_at_mean: as in `JointVAE` (paper: 0).
         replay: as in `GenerativeReplay`, like all that follow but the seed.
+        replay_from: `"auto"`, `"gaussians"` or `"teacher"` (paper).
         replay_inputs: `"sample"` or `"mean"`.
         replay_labels: `"reencoded"`, `"soft"` or `"hard"` (paper).
         temperature: divides the logits of soft labels.
@@ -40,7 +41,7 @@ class CCLGM(ReadyMade):
         information_weight: weight of I(z; x~).
         memory: `"auto"`, the features of a ridge regression that answers beside the networks where
             the first task lacks a class, or None (paper), as in `JointDistributions`.
-        memory_features: how many at most. The default takes 55 MB.
+        memory_features: how many at most, or None, as in `JointDistributions`.
         seed: of initial weights and noise; None draws one.
         **kwargs: of `keras.Model`.
 
@@ -62,10 +63,11 @@ class CCLGM(ReadyMade):
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "mixture",
-        prior_components: int = 60,
+        prior_components: int | None = None,
         classification_weight: float = 300.0,
         classification_at_mean: float = 0.5,
         replay: str = "balanced",
+        replay_from: str = "auto",
         replay_inputs: str = "sample",
         replay_labels: str = "reencoded",
         temperature: float = 1.0,
@@ -73,7 +75,7 @@ class CCLGM(ReadyMade):
         distillation_weight: float = 1.0,
         information_weight: float = 0.0,
         memory: str | None = "auto",
-        memory_features: int = MOST_FEATURES,
+        memory_features: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -94,6 +96,7 @@ class CCLGM(ReadyMade):
             classification_at_mean=classification_at_mean,
             method=GenerativeReplay(
                 replay=replay,
+                replay_from=replay_from,
                 replay_inputs=replay_inputs,
                 replay_labels=replay_labels,
                 temperature=temperature,
@@ -121,6 +124,7 @@ class CCLGM(ReadyMade):
         printed = {
             "prior": "normal",
             "replay": "mixed",
+            "replay_from": "teacher",
             "replay_inputs": "mean",
             "replay_labels": "hard",
             "classification_weight": 1.0,

@@ -13,6 +13,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.methods.mixing import REPLAYS
+from keras_ccl.models.class_gaussians import ClassGaussians
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_vae import JointVAE
 from keras_ccl.models.method import Method
@@ -31,6 +32,10 @@ class GenerativeReplay(Method):
         replay: `"balanced"`: B current and B generated rows, the current ones together weighing
             1/(t+1) where the task lacks a class, else 1/sqrt(t+1), t the tasks finished;
             `"mixed"` (paper): of B rows, B t/(t+1) are generated.
+        replay_from: `"teacher"` (paper): generated rows are the teacher's; `"gaussians"`: where the
+            task lacks a class they are drawn of `ClassGaussians`, of the classes of the task too,
+            so that real rows need not be told from generated ones; `"auto"`: the second behind a
+            backbone, of whose features the Gaussians stay true.
         replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
             smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
@@ -40,7 +45,7 @@ class GenerativeReplay(Method):
             row is log p(y in C|x) + log p(y|y in C, x). This share of the first is taken at the
             student's own reconstruction of the row, which looks as generated rows do: on the row
             itself, being real gives the classes of C away. Without effect where every class is in
-            C (paper: 0).
+            C (paper: 0). Drawn of Gaussians, rows of C teach it in place of reconstructions.
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~), the regulariser that the paper names L_I and leaves
             open (`divergences.information_gain`); > 0 penalises, < 0 rewards; at 0 (reference code)
@@ -49,10 +54,12 @@ class GenerativeReplay(Method):
 
     Attributes:
         teacher: a frozen `JointModel`; it means nothing before a task is finished.
+        gaussians: `ClassGaussians`, or None.
     """
 
     option_names = (
         "replay",
+        "replay_from",
         "replay_inputs",
         "replay_labels",
         "temperature",
@@ -60,13 +67,14 @@ class GenerativeReplay(Method):
         "distillation_weight",
         "information_weight",
     )
-    shown = ("teacher",)
+    shown = ("teacher", "gaussians")
     variant = True  # whether the task lacks a class; `begin_task` knows
 
     def __init__(
         self,
         *,
         replay: str = "balanced",
+        replay_from: str = "auto",
         replay_inputs: str = "sample",
         replay_labels: str = "reencoded",
         temperature: float = 1.0,
@@ -76,6 +84,7 @@ class GenerativeReplay(Method):
         **kwargs: Any,
     ) -> None:
         check_choice("replay", replay, tuple(REPLAYS))
+        check_choice("replay_from", replay_from, ("auto", "gaussians", "teacher"))
         check_choice("replay_inputs", replay_inputs, INPUTS)
         check_choice("replay_labels", replay_labels, LABELS)
         check_positive("temperature", temperature)
@@ -84,6 +93,7 @@ class GenerativeReplay(Method):
         check_positive("information_weight", abs(information_weight), or_zero=True)
         super().__init__(**kwargs)
         self.replay = replay
+        self.replay_from = replay_from
         self.replay_inputs = replay_inputs
         self.replay_labels = replay_labels
         self.temperature = temperature
@@ -94,11 +104,16 @@ class GenerativeReplay(Method):
     def attach(self, model: JointVAE) -> None:
         self.teacher = model.frozen_copy("teacher")
         self._novelty_weight = model.classification_weight  # novelty is a part of that term
-        self._draw_old = tf.function(functools.partial(self.generate_rows, model))
+        self.gaussians = self._make_gaussians(model)
+        self._draw_old = tf.function(
+            lambda n, variant: self._generate(model, n, variant=variant, of_new=False)
+        )
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Note whether the task lacks a class: what is novel and what rows weigh depend on it."""
         self.variant = model.lacks_classes(task)
+        if self.gaussians is not None:
+            self.gaussians.begin(task.train)
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""
@@ -121,6 +136,9 @@ class GenerativeReplay(Method):
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
         q, z, weight = (part[rows.current :] for part in (found.q, found.z, rows.weight))
+        gaussians = self._gaussians_for(self.variant)
+        if gaussians is not None:  # of new classes the teacher knows nothing
+            weight *= 1 - tf.linalg.matvec(rows.y[rows.current :], tf.identity(gaussians.new))
         terms = objectives.continual_terms(
             q_student=q,
             q_teacher=rows.q_teacher,
@@ -156,6 +174,8 @@ class GenerativeReplay(Method):
 
         of_pixels, of_z = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         q, p_x, p_y = (part[: rows.current] for part in (found.q, found.p_x, found.p_y))
+        if self._gaussians_for(self.variant) is not None:
+            return -self.novelty_at_reconstruction * novelty(q, p_y)
         x = tf.stop_gradient(generated_inputs(p_x, self.replay_inputs, of_pixels))
         again = model.infer(x, of_z, training=True)
         return self.novelty_at_reconstruction * (novelty(again.q, again.p_y) - novelty(q, p_y))
@@ -163,6 +183,8 @@ class GenerativeReplay(Method):
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Let the student become the teacher."""
         self.teacher.take_weights_of(model)
+        if self.gaussians is not None:
+            self.gaussians.end(task.train)
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
@@ -170,17 +192,41 @@ class GenerativeReplay(Method):
             return None
         x, y = [], []
         for start in range(0, n, MEASURING_BATCH):
-            rows = self._draw_old(tf.constant(min(MEASURING_BATCH, n - start)))
+            rows = self._draw_old(tf.constant(min(MEASURING_BATCH, n - start)), self.variant)
             x.append(rows.x.numpy())
             y.append(rows.y.numpy().argmax(1).astype(np.int32))
         return np.concatenate(x), np.concatenate(y)
 
     def generate_rows(self, model: JointVAE, n: tf.Tensor) -> Generated:
-        """Rows of the teacher, from noise of the student's."""
+        """Rows to learn from beside current ones, from noise of the student's."""
+        return self._generate(model, n, variant=self.variant, of_new=True)
+
+    def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: bool, of_new: bool) -> Generated:
+        seed = model.next_seed()
+        gaussians = self._gaussians_for(variant)
+        if gaussians is not None:
+            x, y = gaussians.draw(n, seed, of_new=of_new)
+            q = self.teacher.encode(x)
+            return Generated(q.mean(), x, y, q)
         return self.teacher.draw(
             n,
-            model.next_seed(),
+            seed,
             inputs=self.replay_inputs,
             labels=self.replay_labels,
             temperature=self.temperature,
         )
+
+    def _gaussians_for(self, variant: bool) -> ClassGaussians | None:
+        """Those that rows are drawn of: none where the task has every class."""
+        return self.gaussians if variant else None
+
+    def _make_gaussians(self, model: JointVAE) -> ClassGaussians | None:
+        source = self.replay_from
+        if source == "teacher" or (source == "auto" and model.backbone is None):
+            return None
+        if model.likelihood != "gaussian":
+            raise ValueError(
+                "replay_from: expected 'teacher' where p(x|z) is not Gaussian, received "
+                f"{source!r} with likelihood {model.likelihood!r}"
+            )
+        return ClassGaussians(model.observed_shape, model.num_classes)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
 
 LEAST_FEATURES = 25
-MOST_FEATURES = 3700
-"""By default: their sums take 55 MB, and leave room for p(z) and the teacher's below 64 MB."""
+MOST_FEATURES, MOST_BEHIND_BACKBONE = 3700, 2500
+"""By default: their sums take 55 MB, behind a backbone 25, and leave room for p(z), the teacher's,
+the random directions, and the Gaussians of features below 64 MB."""
 
 LOGIT_WEIGHTS = {"patches": 1.0}
 OTHER_LOGIT_WEIGHT = 0.25
@@ -151,7 +152,12 @@ class FeatureMemory(keras.layers.Layer):
 
 
 def make_memory(
-    features: str | None, most_features: int, *, input_shape: tuple[int, ...], **options: Any
+    features: str | None,
+    most_features: int,
+    *,
+    input_shape: tuple[int, ...],
+    behind_backbone: bool,
+    **options: Any,
 ) -> FeatureMemory | None:
     """The memory that the option `memory` names.
 
@@ -159,6 +165,7 @@ def make_memory(
         features: the option, `"auto"` or None among its values.
         most_features: D at most.
         input_shape: of one x.
+        behind_backbone: whether x are the features of a backbone.
         **options: of `FeatureMemory`.
 
     Raises:
@@ -169,6 +176,7 @@ def make_memory(
         return None
     check_choice("memory", features, ("auto", *FEATURES))
     if features == "auto":
-        features = "patches" if is_image(input_shape) else "fourier"
+        others = "relu" if behind_backbone else "fourier"
+        features = "patches" if is_image(input_shape) else others
     FEATURES[features].check_shape(input_shape, "memory")
     return FeatureMemory(features, most_features, input_shape=input_shape, **options)

@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_ccl.bounds import distributions, likelihoods, priors
+from keras_ccl.bounds import distributions, likelihoods, mixtures, priors
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
 from keras_ccl.models.backbones import freeze, seen_through
-from keras_ccl.models.feature_memory import MOST_FEATURES, make_memory
+from keras_ccl.models.feature_memory import MOST_BEHIND_BACKBONE, MOST_FEATURES, make_memory
 from keras_ccl.models.row_model import RowModel
 
 
@@ -43,11 +43,14 @@ class JointDistributions(RowModel):
             the rows of the first task, and the standard deviation of each value is learnt.
         prior: p(z) after a task: `"normal"`, N(0, I) (paper), or `"mixture"`, Gaussians refitted
             to the posteriors at the end of each task.
-        prior_components: Gaussians per class of the mixture at most; one for each 20 rows.
+        prior_components: Gaussians per class of the mixture at most; one for each 20 rows. None:
+            60, or of more than ten classes so many that all have 600.
         memory: what answers beside the networks where the first task lacks a class: a ridge
             regression on fixed features `"patches"`, `"fourier"`, `"relu"` or `"raw"`, as in
-            `ClosedFormHead`; `"auto"`: patches of images, Fourier features of all else; or None.
-        memory_features: how many features it has at most. The default takes 55 MB.
+            `ClosedFormHead`; `"auto"`: patches of images, ReLU features behind a backbone,
+            Fourier features of all else; or None.
+        memory_features: how many features it has at most. None: 3,700, which take 55 MB, or behind
+            a backbone 2,500, 25 MB.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
@@ -87,9 +90,9 @@ class JointDistributions(RowModel):
         likelihood: str | None = None,
         observation_scale: float | None = None,
         prior: str = "normal",
-        prior_components: int = 20,
+        prior_components: int | None = 20,
         memory: str | None = None,
-        memory_features: int = MOST_FEATURES,
+        memory_features: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -99,6 +102,8 @@ class JointDistributions(RowModel):
         check_choice("prior", prior, tuple(priors.PRIORS))
         check_positive("num_classes", num_classes, integer=True)
         check_positive("latent_dim", latent_dim, integer=True)
+        if prior_components is None:
+            prior_components = mixtures.components_for(num_classes)
         check_positive("prior_components", prior_components, integer=True)
         if observation_scale is not None:
             check_positive("observation_scale", observation_scale)
@@ -113,6 +118,8 @@ class JointDistributions(RowModel):
         self.prior = prior
         self.prior_components = prior_components
         self.memory = memory
+        if memory_features is None:
+            memory_features = MOST_FEATURES if backbone is None else MOST_BEHIND_BACKBONE
         self.memory_features = memory_features
         self.seed = seed
         self.observation = likelihoods.make_likelihood(
@@ -127,6 +134,7 @@ class JointDistributions(RowModel):
             memory,
             memory_features,
             input_shape=observed_shape,
+            behind_backbone=backbone is not None,
             num_classes=num_classes,
             unit_range=self.observation.unit_range,
         )

@@ -1,0 +1,167 @@
+"""ClassGaussians: how rows of each class lie, from which rows like them are drawn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ccl.bounds.low_rank import LowRank
+from keras_ccl.data.splits import MEASURING_BATCH
+
+if TYPE_CHECKING:
+    from keras_ccl.data.splits import Split
+
+RANK = 30
+"""Directions in which the covariance of a class is kept, at most."""
+
+MOST_BYTES = 16e6
+"""Where there are many classes of many features, there are as few directions as this allows."""
+
+OWN_SHARE, SHRINKAGE_ROWS = 0.5, 20
+"""Of the covariance of a drawn row, the share that is of its own class, the rest is of any other.
+A class of few rows has less, as if so many more had told nothing of its own."""
+
+ROWS_AT_ONCE = 512
+
+
+class ClassGaussians(keras.layers.Layer):
+    """A Gaussian for each class, its covariance of low rank and a diagonal, over what networks see.
+
+    They follow from real rows of all tasks, once each. A drawn row of a class is its mean, noise of
+    its own covariance, and noise of that of a class drawn likewise: together they have the shrunk
+    covariance of regularised discriminant analysis (Friedman 1989), and no class needs a full one.
+
+    Classes that are new in the task under way are known from its start, so that real rows need not
+    stand against drawn ones; those that come again are merged with what is known at its end. A task
+    that is begun anew, after a stop, is known anew.
+
+    Args:
+        shape: of one row.
+        num_classes: K.
+
+    Attributes:
+        counts: `[K]`, rows, or the sums of their weights; 0 for a class not met.
+        new: `[K]`, 1 for the classes that are new in the task under way.
+    """
+
+    def __init__(self, shape: tuple[int, ...], num_classes: int) -> None:
+        super().__init__(trainable=False, dtype="float32")
+        self.shape, size = shape, int(np.prod(shape))
+        self.rank = rank_for(size, num_classes)
+        self.counts = self._state("counts", num_classes)
+        self.new = self._state("new", num_classes)
+        self.means = self._state("means", num_classes, size)
+        self.factors = self._state("factors", num_classes, self.rank, size)
+        self.rest = self._state("rest", num_classes, size)
+        self.built = True
+
+    def begin(self, split: Split) -> None:
+        """Learn the classes that no earlier task had.
+
+        Args:
+            split: the train rows of a task.
+        """
+        known = self.counts.numpy() * (1 - self.new.numpy())
+        self.counts.assign(known)
+        new = np.zeros_like(known)
+        new[[k for k in split.classes if not known[k]]] = 1
+        self._learn(split, new > 0)
+        self.new.assign(new)
+
+    def end(self, split: Split) -> None:
+        """Add the rows of the other classes; no class is new any more.
+
+        Args:
+            split: the train rows of the same task.
+        """
+        self._learn(split, self.new.numpy() == 0)
+        self.new.assign(np.zeros_like(self.new.numpy()))
+
+    def draw(self, n: tf.Tensor, seed: tf.Tensor, *, of_new: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draw rows.
+
+        Args:
+            n: how many.
+            seed: a stateless seed, `[2]` int32.
+            of_new: whether classes that are new in the task under way are among them.
+
+        Returns:
+            x `[n, *shape]`.
+            y `[n, K]`, one-hot: classes are drawn as often as they were met.
+        """
+        of_class, of_order, of_own, of_other = tf.unstack(
+            tf.random.experimental.stateless_split(seed, 4)
+        )
+        counts = tf.identity(self.counts)
+        met = counts if of_new else counts * (1 - self.new)
+        y = tf.random.stateless_categorical(tf.math.log(met)[tf.newaxis], n, of_class)[0]
+        order = tf.argsort(tf.random.stateless_uniform([n], of_order))
+        of_y = tf.gather(counts, y)
+        own = (OWN_SHARE * of_y / (of_y + SHRINKAGE_ROWS))[:, tf.newaxis]
+        noise = tf.sqrt(own) * self._noise(y, of_own)
+        noise += tf.sqrt(1 - own) * self._noise(tf.gather(y, order), of_other)
+        x = tf.gather(tf.identity(self.means), y) + noise
+        return tf.reshape(x, [-1, *self.shape]), tf.one_hot(y, self.counts.shape[0])
+
+    def _noise(self, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Noise `[n, D]` of the covariances of classes `[n]`."""
+        of_factors, of_rest = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        n = tf.shape(y)[0]
+        along = tf.random.stateless_normal([n, 1, self.rank], of_factors)
+        beside = tf.random.stateless_normal([n, self.means.shape[1]], of_rest)
+        factors, rest = (tf.gather(tf.identity(part), y) for part in (self.factors, self.rest))
+        return tf.matmul(along, factors)[:, 0] + tf.sqrt(rest) * beside
+
+    def _learn(self, split: Split, wanted: np.ndarray) -> None:
+        """Add the rows of the wanted classes, `[K]`."""
+        states = self.counts, self.means, self.factors, self.rest
+        kept = [state.numpy() for state in states]
+        for k, x, weight in _rows_by_class(split, wanted):
+            found = LowRank(*(part[k] for part in kept)).with_rows(x, weight)
+            for part, value in zip(kept, found, strict=True):
+                part[k] = value
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
+
+    def _state(self, name: str, *shape: int) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
+
+
+def rank_for(size: int, num_classes: int) -> int:
+    """In how many directions the covariance of each of K classes of D features is kept."""
+    vectors = MOST_BYTES / (4 * size * num_classes)
+    return min(RANK, size, max(int(vectors) - 2, 1))  # mean and diagonal are two
+
+
+def _rows_by_class(
+    split: Split, wanted: np.ndarray
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Rows `[n, D]` of one wanted class after another, some hundreds at once, and their weights."""
+    waiting: dict[int, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+
+    def joined(k: int) -> tuple[int, np.ndarray, np.ndarray]:
+        x, weight = (np.concatenate(parts) for parts in zip(*waiting.pop(k), strict=True))
+        return k, x, weight
+
+    with split.measured():
+        for x, y, *weight in split.batches(MEASURING_BATCH):
+            rows, classes = x.numpy().astype(np.float64).reshape(len(x), -1), y.numpy()
+            weights = weight[0].numpy().astype(np.float64) if weight else np.ones(len(rows))
+            for k in np.unique(classes[wanted[classes]]):
+                of_k = classes == k
+                waiting[k].append((rows[of_k], weights[of_k]))
+                if sum(len(part) for part, _ in waiting[k]) >= ROWS_AT_ONCE:
+                    yield joined(k)
+    for k in list(waiting):
+        yield joined(k)
