@@ -1,5 +1,6 @@
 """Gaussians of the rows of each class: what they keep, and that replay draws of them."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -168,6 +169,44 @@ def test_a_saved_model_goes_on_with_them(tmp_path):
     for each in (model, loaded):
         each.fit_tasks([task((2, 3), seed=1)], **OPTIONS)
     assert same_weights(weights_of(model), weights_of(loaded))
+
+
+STREAM = [task((0, 1)), task((2,), seed=1), task((1, 3), seed=2)]
+
+
+def learns_them_all(model):
+    history = model.fit_tasks(STREAM, **OPTIONS)
+    assert np.isfinite([record["loss"] for record in history.epochs]).all()
+    assert model.gaussians.counts.numpy().all()
+    assert np.isfinite(model.predict(STREAM[0].train[0], verbose=0)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.graph
+def test_they_are_learnt_and_drawn_where_steps_are_compiled():
+    model = new()
+    model.compile(jit_compile=True)
+    learns_them_all(model)
+
+
+@pytest.mark.slow
+@pytest.mark.graph
+def test_they_are_learnt_and_drawn_on_two_replicas(strategy):
+    with strategy.scope():
+        model = new()
+    learns_them_all(model)
+
+
+@pytest.mark.slow
+@pytest.mark.graph
+def test_they_are_float32_in_mixed_precision():
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = new()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert {weight.dtype for weight in model.gaussians.weights} == {"float32"}
+    learns_them_all(model)
 
 
 def test_the_rank_is_what_sixteen_megabytes_hold():
