@@ -13,6 +13,7 @@ from PIL import Image
 import keras_ccl as ccl
 from keras_ccl.data import feature_split
 from keras_ccl.methods.registry import HEADS, METHODS
+from keras_ccl.models.fixed_features import FEATURES as FEATURES_BY_NAME
 
 SHAPE, FEATURES = (6, 6, 3), (8,)
 OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
@@ -97,6 +98,15 @@ def test_the_student_is_that_of_the_features(taught):
     assert model.generate(3)[0].shape == model.reconstruct(X[:3]).shape == (3, *FEATURES)
     right = model.predict(X, verbose=0).argmax(1) == Y
     assert history.accuracy[-1][0] == pytest.approx(right[Y < 2].mean())
+
+
+def test_behind_a_backbone_memory_and_replay_are_of_its_features(taught):
+    model, _ = taught
+    assert isinstance(model.feature_memory.feature_map, FEATURES_BY_NAME["relu"])
+    assert (model.memory_features, on_features().memory_features) == (2500, 3700)
+    np.testing.assert_array_equal(model.gaussians.counts.numpy(), np.bincount(Y))
+    assert on_features().gaussians is None
+    assert new(new_backbone(), replay_from="teacher").gaussians is None
 
 
 def test_bytes_are_those_of_the_backbone_and_so_are_floats(taught):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from checks import slow_but
 from tensorflow_probability import distributions as tfd
 
+import keras_ccl as ccl
 from keras_ccl.bounds.distributions import posterior
 from keras_ccl.bounds.mixtures import fit_classes, fit_gaussian, k_means
 from keras_ccl.bounds.priors import MixturePrior, NormalPrior
@@ -153,3 +154,8 @@ def test_the_mixture_points_at_no_row_of_a_small_class(few):
     used = weights[:20] > 0
     assert np.count_nonzero(used) == max(few // 20, 1)
     assert np.linalg.svd(trils[:20][used], compute_uv=False).min() > 0.1  # wide in every direction
+
+
+@pytest.mark.parametrize(("classes", "each"), [(2, 60), (10, 60), (20, 30), (100, 6), (5000, 1)])
+def test_by_default_all_classes_share_six_hundred_gaussians(classes, each):
+    assert ccl.CCLGM((4,), classes, latent_dim=2).prior_components == each
