@@ -52,6 +52,7 @@ def test_what_is_named_is_kept(few_steps, capsys):
     assert "chosen for 40 rows: epochs=4\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_dataset_keeps_its_batches_and_a_limited_one_its_steps(few_steps):
     data = tf.data.Dataset.from_tensor_slices(rows(40)).batch(8)
     history = tiny().fit_tasks([data], verbose=0)

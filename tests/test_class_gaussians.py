@@ -84,6 +84,7 @@ def test_each_class_is_that_of_its_real_rows_though_it_come_again():
     assert not model.gaussians.new.numpy().any()
 
 
+@pytest.mark.slow
 def test_large_classes_are_taken_in_parts(monkeypatch):
     found = []
     for rows_at_once in (10_000, 16):
@@ -140,6 +141,7 @@ def test_new_classes_are_not_distilled():
     assert np.isfinite(terms["novelty"].numpy())
 
 
+@pytest.mark.slow
 def test_where_a_task_has_every_class_the_teacher_generates():
     model = new()
     history = model.fit_tasks([task((0, 1, 2, 3)), task((0, 1, 2, 3), seed=1)], **OPTIONS)

@@ -77,6 +77,7 @@ def test_information_gain_reaches_log_b_for_posteriors_far_apart(n):
     np.testing.assert_allclose(information_gain(q, means), np.full(n, np.log(n)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_information_gain_against_monte_carlo_over_the_mixture():
     rng = np.random.default_rng(1)
     means = rng.normal(size=(6, 2))

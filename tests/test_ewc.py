@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
@@ -31,7 +31,7 @@ def test_the_fisher_of_a_logistic_model_is_the_analytic_one():
     np.testing.assert_allclose(found[1], np.mean(residual**2), rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ccl.networks.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", slow_but(ccl.networks.ARCHITECTURES, ("dense",)))
 def test_the_fisher_of_a_model_is_that_of_one_row_at_a_time(architecture):
     x, y = rows(5, (4, 4, 1))
     model = ccl.EWC((4, 4, 1), 3, latent_dim=2, architecture=architecture, seed=0)
@@ -76,6 +76,7 @@ def test_the_penalty_by_hand():
     assert float(penalty) == pytest.approx(0.5 * (2 * 1 + 0.5 * 4))
 
 
+@pytest.mark.slow
 def test_with_weight_0_it_is_vae_cl_bit_for_bit():
     tasks = [rows(40, seed=k) for k in range(2)]
     models = tiny(ccl.EWC, penalty_weight=0.0), tiny(ccl.JointVAE)
@@ -121,6 +122,7 @@ def test_a_large_weight_holds_the_student_where_it_was():
     assert moved[1] < 0.05 * moved[0]
 
 
+@pytest.mark.slow
 def test_the_logged_penalty_is_in_the_loss():
     model = tiny(ccl.EWC, penalty_weight=3.0)
     history = model.fit_tasks([rows(60, seed=1), rows(60, seed=2)], epochs=2, verbose=0)

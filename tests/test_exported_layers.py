@@ -46,7 +46,7 @@ def unrolled(x):
     [
         pytest.param(stateful, (200,), ("onnx", "litert"), marks=pytest.mark.slow),
         (recurrent, (6,), ("onnx",)),
-        (unrolled, (6,), ("litert",)),
+        pytest.param(unrolled, (6,), ("litert",), marks=pytest.mark.slow),
     ],
 )
 def test_layers_with_state_or_loops_answer_as_the_model(hidden, input_shape, formats, tmp_path):

@@ -140,6 +140,7 @@ def test_the_content_hash_tells_students_apart(taught):
     assert export_student.content_hash(other) == export_student.content_hash(again)
 
 
+@pytest.mark.slow
 def test_int8_is_a_third_at_most_of_a_real_student(tmp_path):
     x, y = rows(200, (12, 12, 1))
     model = ccl.CCLGM((12, 12, 1), 3, latent_dim=8, prior_components=4, seed=0)

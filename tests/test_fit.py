@@ -197,6 +197,7 @@ def test_class_weights_are_sample_weights_by_class(word):
     assert not same_weights(weights_of(plain.encoder), weights_of(one.encoder))
 
 
+@pytest.mark.slow
 def test_the_seed_of_keras_makes_runs_repeat_and_draws_anew_each_time():
     def learnt():
         networks = dict.fromkeys(("encoder", "decoder", "classifier"))

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import ROOT, rows, same_weights, tiny, weights_of
+from checks import ROOT, rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.bounds import objectives
@@ -18,16 +18,10 @@ WITH_WEIGHT_0 = {
     "si": lambda: SynapticIntelligence(penalty_weight=0.0),
 }
 TASKS = [rows(30, seed=k) for k in range(3)]
-every_method = pytest.mark.parametrize(
-    "name",
-    [  # EWC has the same claims in test_ewc.py, and traces its Fisher information for each task
-        pytest.param(name, marks=pytest.mark.slow) if name == "ewc" else name
-        for name in ccl.methods.METHODS
-    ],
-)
+every_method = pytest.mark.parametrize("name", slow_but(ccl.methods.METHODS, ("ccl-gm", "si")))
 
 
-@pytest.mark.parametrize("name", WITH_WEIGHT_0)
+@pytest.mark.parametrize("name", slow_but(WITH_WEIGHT_0, ("si",)))
 def test_with_weight_0_it_is_vae_cl_bit_for_bit(name):
     models = tiny(ccl.JointVAE, method=WITH_WEIGHT_0[name]()), tiny(ccl.JointVAE)
     for model in models:
@@ -225,6 +219,7 @@ def gradients_of(model, x, y):
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_a_large_weight_holds_the_student_where_it_was():
     x, y = rows(60)
     moved = []

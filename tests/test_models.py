@@ -73,6 +73,7 @@ def test_elbo_is_reconstruction_less_kl_by_hand():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_elbo_tells_familiar_rows_from_unfamiliar_ones():
     rng = np.random.default_rng(0)
     learnt = (rng.uniform(size=(600, 6)) < [0.9, 0.9, 0.9, 0.1, 0.1, 0.1]).astype("float32")

@@ -79,6 +79,7 @@ def test_a_run_in_mixed_precision_resumes(policy, tmp_path):
     assert same_weights(weights_of(whole), weights_of(resumed))
 
 
+@pytest.mark.slow
 def test_the_exported_student_computes_in_float32(policy, tmp_path):
     model = tiny()
     model.fit_tasks(TASKS, epochs=1, verbose=0)

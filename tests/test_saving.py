@@ -5,12 +5,12 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 
 
-@pytest.mark.parametrize("cls", [ccl.JointVAE, ccl.CCLGM])
+@pytest.mark.parametrize("cls", slow_but([ccl.JointVAE, ccl.CCLGM], (ccl.CCLGM,)))
 def test_save_load_continue_equals_not_having_stopped(cls, tmp_path):
     tasks = [ccl.Task(rows(40, seed=k), test=rows(10, seed=k)) for k in range(3)]
     whole, stopped = tiny(cls), tiny(cls)

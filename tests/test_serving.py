@@ -78,6 +78,7 @@ def mean_elbo(model, x, draws=200):
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_the_familiarity_is_near_the_elbo_and_low_for_what_was_not_learnt(taught):
     learnt = tiny()
     learnt.compile(keras.optimizers.Adam(1e-2))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data.ready_tasks import CheckedTask
@@ -25,7 +25,7 @@ def watched(model, number, log):
     return tf.data.Dataset.from_generator(generator, output_signature=signature).batch(8)
 
 
-@pytest.mark.parametrize("cls", [ccl.JointVAE, ccl.CCLGM])
+@pytest.mark.parametrize("cls", slow_but([ccl.JointVAE, ccl.CCLGM], (ccl.CCLGM,)))
 def test_no_data_of_an_earlier_task_is_read_again(cls):
     model, log = tiny(cls), []
     stream = [watched(model, k, log) for k in (1, 2, 3)]
@@ -157,6 +157,7 @@ def test_the_step_is_traced_twice_at_most():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_datasets_of_unequal_size_and_batches_of_one_row():
     model = tiny()
     tasks = [rows(300, seed=1), rows(1, seed=2), rows(17, seed=3)]
