@@ -179,6 +179,7 @@ def test_it_is_saved_and_goes_on(taught, tmp_path):
     assert int(again.tasks_seen.numpy()) == 3
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_keeps_neither_images_nor_features(taught, tmp_path):
     stopped = new(new_backbone())
     with pytest.raises(KeyboardInterrupt):

@@ -163,6 +163,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(steps, tmp_path):
     assert same_weights(weights_of(whole), weights_of(resumed))
 
 
+@pytest.mark.slow
 def test_a_saved_model_goes_on_with_them(tmp_path):
     model = new()
     model.fit_tasks([task((0, 1))], **OPTIONS)

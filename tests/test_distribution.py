@@ -42,7 +42,7 @@ def still(monkeypatch):
         (ccl.JointVAE, None),
         pytest.param(ccl.CCLGM, None, marks=(pytest.mark.graph, pytest.mark.slow)),
         pytest.param(ccl.EWC, None, marks=pytest.mark.slow),
-        (ccl.JointVAE, ccl.methods.LearningWithoutForgetting),
+        pytest.param(ccl.JointVAE, ccl.methods.LearningWithoutForgetting, marks=pytest.mark.slow),
         pytest.param(
             ccl.JointVAE,
             ccl.methods.SynapticIntelligence,

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 
@@ -177,7 +177,7 @@ def test_evaluate_weighs_rows_as_in_keras():
     assert model.test_on_batch(X, Y, weight, return_dict=True)["accuracy"] == found["accuracy"]
 
 
-@pytest.mark.parametrize("word", ["fit", "fit_tasks", "train_on_batch"])
+@pytest.mark.parametrize("word", slow_but(["fit", "fit_tasks", "train_on_batch"], ("fit",)))
 def test_class_weights_are_sample_weights_by_class(word):
     """With integers and one-hot rows; a class that is not named weighs 1."""
     by_class, each = {0: 2.0, 2: 0.5}, np.array([2.0, 1.0, 0.5])[Y]

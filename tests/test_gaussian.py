@@ -11,6 +11,7 @@ def units(x, scale, offset):
     return (x * scale + offset).astype("float32")
 
 
+@pytest.mark.slow
 def test_features_in_any_units_are_learnt_alike():
     """What the networks see does not depend on the units of the features."""
     x, y = rows(60)

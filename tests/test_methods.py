@@ -144,6 +144,7 @@ def test_lwf_keeps_the_old_outputs_on_current_rows():
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_the_path_integral_adds_up_to_the_fall_of_the_loss():
     """Of many small steps of plain gradient descent on one batch, without noise in the loss."""
     x, y = rows(30)

@@ -27,7 +27,11 @@ class Explode(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("part", "term"), [("decoder", "reconstruction"), ("classifier", "classification")]
+    ("part", "term"),
+    [
+        ("decoder", "reconstruction"),
+        pytest.param("classifier", "classification", marks=pytest.mark.slow),
+    ],
 )
 def test_a_loss_that_is_not_finite_names_task_epoch_and_term_and_loses_one_epoch(part, term):
     model, explode = tiny(), Explode(part, task=2, epoch=3)

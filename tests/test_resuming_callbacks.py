@@ -93,11 +93,12 @@ def whole(tmp_path_factory):
 
 BETWEEN_TASKS = Stop(3)
 SLOW = [
-    pytest.param(stopping, marks=pytest.mark.slow) for stopping in (Stop(2), Signal(8), Stop(5))
+    pytest.param(stopping, marks=pytest.mark.slow)
+    for stopping in (BETWEEN_TASKS, Stop(2), Signal(8), Stop(5))
 ]
 
 
-@pytest.mark.parametrize("stopping", [Signal(5), BETWEEN_TASKS, *SLOW])
+@pytest.mark.parametrize("stopping", [Signal(5), *SLOW])
 def test_all_of_them_end_as_if_nothing_had_stopped_them(stopping, whole, tmp_path):
     expected, files = whole
     with pytest.raises(KeyboardInterrupt):

@@ -57,6 +57,7 @@ def test_it_goes_on_in_the_order_it_would_have_had(tasks, stopping, options, tmp
     assert found[0] == expected[0] and same_weights(found[1], expected[1])
 
 
+@pytest.mark.slow
 def test_a_dataset_read_before_must_be_made_anew(tmp_path):
     tasks = of_one_shuffle()[:1]
     with pytest.raises(KeyboardInterrupt):

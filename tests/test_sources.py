@@ -92,6 +92,7 @@ def test_every_form_is_read_as_its_rows(name):
     assert (x[0].dtype, y[0].dtype) == (np.float32, np.int32)
 
 
+@pytest.mark.slow
 def test_rows_without_length_learn_as_a_dataset_of_the_same_batches(recwarn):
     models = [tiny(ccl.JointVAE, prior="normal") for _ in range(2)]
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(10)

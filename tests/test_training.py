@@ -190,6 +190,7 @@ def test_progress_tells_task_epoch_accuracy_and_time(capsys):
     assert lines[-1].endswith("0 s left")
 
 
+@pytest.mark.slow
 def test_images_of_any_shape_learn_with_the_convolutional_networks():
     x, y = rows(16, (9, 7, 2))
     model = ccl.CCLGM((9, 7, 2), 3, latent_dim=3, architecture="convolutional", prior_components=1)
