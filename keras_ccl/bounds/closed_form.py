@@ -4,6 +4,7 @@ The statistics of rows that come task after task are those of all rows together,
 order: what is solved from them does not forget.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ ROUNDING = 2e-6
 
 PENALTIES = (0.3, 3.0, 30.0, 300.0)
 """Of a ridge regression, in units of the mean variance of a feature, ascending."""
+
+MOST_PROBES = 128
+"""Random vectors that tell the trace of an inverse to a percent or so."""
 
 LEAST_UNEXPLAINED = 0.01
 """The variance of a score is at least that of a deviation of 0.1: logits stay within some 100."""
@@ -116,13 +120,14 @@ def ridge(moments: Moments, penalty: float | None = None) -> Linear:
     scatter = _plus_diagonal(scatter, ROUNDING * np.diagonal(moments.products).max())
     with_labels = moments.sums.T - np.outer(centre, moments.counts)
     of_labels = np.sum(moments.counts * (1 - moments.counts / rows))
+    probes = _probes(len(scatter))
 
     def solved(penalty: float) -> tuple[float, np.ndarray]:
-        # S + p I = L L': the trace of its inverse is the sum of the squares of that of L.
+        # S + p I = L L': the trace of its inverse is what |L^-1 v|^2 is on average.
         factor = np.linalg.cholesky(_plus_diagonal(scatter, penalty * spread))
-        inverse = tf.linalg.triangular_solve(factor, np.eye(len(factor))).numpy()
-        kernel = inverse.T @ (inverse @ with_labels)
-        freedom = len(scatter) - penalty * spread * np.sum(inverse**2)
+        kernel = tf.linalg.cholesky_solve(factor, with_labels).numpy()
+        trace = np.sum(np.square(tf.linalg.triangular_solve(factor, probes)))
+        freedom = len(scatter) - penalty * spread * trace
         # With (S + p I) k = b, the squares left are y'y - 2 k'b + k'S k = y'y - k'b - p k'k.
         left = of_labels - np.sum(with_labels * kernel) - penalty * spread * np.sum(kernel**2)
         free = max(1 - (1 + freedom) / rows, 1e-3)
@@ -155,6 +160,14 @@ def _least_penalized(
         least = found
     assert least is not None
     return least
+
+
+def _probes(size: int) -> np.ndarray:
+    """Vectors `[D, P]` with tr(M) = tr(V' M V), near enough where D is large (Hutchinson 1990)."""
+    if size <= MOST_PROBES:
+        return np.eye(size)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (size, MOST_PROBES))
+    return signs / math.sqrt(MOST_PROBES)
 
 
 def _plus_diagonal(matrix: np.ndarray, value: float) -> np.ndarray:
