@@ -23,6 +23,12 @@ def test_every_task_gets_enough_steps_and_none_too_many(rows):
     assert 1400 <= budgets.epochs_for(rows, steps) * steps <= 3000
 
 
+@pytest.mark.parametrize(("rows", "epochs"), [(500, 33), (5000, 35), (60_000, 12)])
+def test_features_of_a_backbone_are_learnt_in_fewer_steps(rows, epochs):
+    steps = math.ceil(rows / budgets.batch_size_for(rows))
+    assert budgets.epochs_for(rows, steps, of_features=True) == epochs
+
+
 @pytest.fixture
 def few_steps(monkeypatch):
     """Budgets a hundredth in size, for tests that learn with them."""

@@ -84,6 +84,23 @@ def test_each_class_is_that_of_its_real_rows_though_it_come_again():
     assert not model.gaussians.new.numpy().any()
 
 
+@pytest.mark.parametrize("contrast", [0.0, 0.5])
+def test_distances_from_the_mean_vary_as_among_real_rows(contrast):
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(4000, 40)) * np.exp(contrast * rng.normal(size=(4000, 1)))
+    found = nothing(40, 6)
+    for part in np.array_split(noise, 3):
+        found = found.with_rows(part, np.ones(len(part)))
+    assert found.heaviness_of(noise, np.ones(len(noise))) == pytest.approx(contrast**2, abs=0.02)
+    model = new(input_shape=(40,))
+    x = (10 + noise).astype("float32")
+    model.fit_tasks([ccl.Task((x, np.ones(4000, "int32")))], epochs=1, batch_size=500, verbose=0)
+    drawn, _ = model.gaussians.draw(tf.constant(20_000), tf.constant([1, 2]), of_new=True)
+    real, ours = (np.linalg.norm(rows - 10, axis=1) for rows in (x, drawn))
+    assert np.log(ours).std() == pytest.approx(np.log(real).std(), rel=0.15)
+    assert np.square(ours).mean() == pytest.approx(np.square(real).mean(), rel=0.1)
+
+
 @pytest.mark.slow
 def test_large_classes_are_taken_in_parts(monkeypatch):
     found = []

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+LEAST_SQUARE = 1e-2
+"""Of the distance of a row from the mean, as a share of the mean square: no row tells more."""
+
 
 class LowRank(NamedTuple):
     """A Gaussian with covariance F'F + diag(v), and the rows it was fitted to.
@@ -50,3 +53,22 @@ class LowRank(NamedTuple):
         left = np.square(spread).sum(0) - np.square(factors).sum(0)
         rest = np.maximum(left, 0) + self.seen / total * self.rest
         return LowRank(total, mean, factors, rest)
+
+    def heaviness_of(self, rows: np.ndarray, weights: np.ndarray) -> float:
+        """How much the logs of distances from the mean vary beyond those of a Gaussian.
+
+        Args:
+            rows: `[n, D]`, that it was fitted to.
+            weights: `[n]`, not negative, one of them positive.
+
+        Returns:
+            The variance of log |x - mean|, less about that of rows drawn of the Gaussian, or 0.
+        """
+        lengths, trace = np.square(self.factors), np.square(self.factors).sum() + self.rest.sum()
+        if not trace:
+            return 0.0
+        squares = np.square(rows - self.mean).sum(1)
+        logs = 0.5 * np.log(np.maximum(squares / trace, LEAST_SQUARE))
+        found = np.average(np.square(logs - np.average(logs, weights=weights)), weights=weights)
+        of_square = np.square(lengths.sum(1)).sum() + ((2 * lengths.sum(0) + self.rest) @ self.rest)
+        return max(float(found - of_square / (2 * trace**2)), 0.0)

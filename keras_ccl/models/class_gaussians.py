@@ -35,6 +35,8 @@ class ClassGaussians(keras.layers.Layer):
     They follow from real rows of all tasks, once each. A drawn row of a class is its mean, noise of
     its own covariance, and noise of that of a class drawn likewise: together they have the shrunk
     covariance of regularised discriminant analysis (Friedman 1989), and no class needs a full one.
+    The noise of a row is scaled as a whole, by a log-normal factor whose mean square is 1, so that
+    distances from the mean vary as they do among real rows: some images have more contrast.
 
     Classes that are new in the task under way are known from its start, so that real rows need not
     stand against drawn ones; those that come again are merged with what is known at its end. A task
@@ -46,6 +48,7 @@ class ClassGaussians(keras.layers.Layer):
 
     Attributes:
         counts: `[K]`, rows, or the sums of their weights; 0 for a class not met.
+        heaviness: `[K]`, the variance of the logs of distances beyond that of a Gaussian.
         new: `[K]`, 1 for the classes that are new in the task under way.
     """
 
@@ -58,6 +61,7 @@ class ClassGaussians(keras.layers.Layer):
         self.means = self._state("means", num_classes, size)
         self.factors = self._state("factors", num_classes, self.rank, size)
         self.rest = self._state("rest", num_classes, size)
+        self.heaviness = self._state("heaviness", num_classes)
         self.built = True
 
     def begin(self, split: Split) -> None:
@@ -94,8 +98,8 @@ class ClassGaussians(keras.layers.Layer):
             x `[n, *shape]`.
             y `[n, K]`, one-hot: classes are drawn as often as they were met.
         """
-        of_class, of_order, of_own, of_other = tf.unstack(
-            tf.random.experimental.stateless_split(seed, 4)
+        of_class, of_order, of_own, of_other, of_scale = tf.unstack(
+            tf.random.experimental.stateless_split(seed, 5)
         )
         counts = tf.identity(self.counts)
         met = counts if of_new else counts * (1 - self.new)
@@ -105,7 +109,9 @@ class ClassGaussians(keras.layers.Layer):
         own = (OWN_SHARE * of_y / (of_y + SHRINKAGE_ROWS))[:, tf.newaxis]
         noise = tf.sqrt(own) * self._noise(y, of_own)
         noise += tf.sqrt(1 - own) * self._noise(tf.gather(y, order), of_other)
-        x = tf.gather(tf.identity(self.means), y) + noise
+        variance = tf.linalg.tensordot(counts, self.heaviness, 1) / tf.reduce_sum(counts)
+        scale = tf.exp(tf.sqrt(variance) * tf.random.stateless_normal([n, 1], of_scale) - variance)
+        x = tf.gather(tf.identity(self.means), y) + scale * noise
         return tf.reshape(x, [-1, *self.shape]), tf.one_hot(y, self.counts.shape[0])
 
     def _noise(self, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -121,11 +127,16 @@ class ClassGaussians(keras.layers.Layer):
         """Add the rows of the wanted classes, `[K]`."""
         if not wanted[list(split.classes)].any():
             return  # and spare the pass: most tasks end without a class to add to
-        states = self.counts, self.means, self.factors, self.rest
+        states = self.counts, self.means, self.factors, self.rest, self.heaviness
         kept = [state.numpy() for state in states]
         for k, x, weight in _rows_by_class(split, wanted):
-            found = LowRank(*(part[k] for part in kept)).with_rows(x, weight)
-            for part, value in zip(kept, found, strict=True):
+            *before, heaviness = (part[k] for part in kept)
+            found = LowRank(*before).with_rows(x, weight)
+            if not weight.any():
+                continue
+            of_rows = weight.sum() * found.heaviness_of(x, weight)
+            heaviness = (before[0] * heaviness + of_rows) / found.seen
+            for part, value in zip(kept, (*found, heaviness), strict=True):
                 part[k] = value
         for state, value in zip(states, kept, strict=True):
             state.assign(value)

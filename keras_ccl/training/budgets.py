@@ -8,6 +8,9 @@ from keras_ccl.data.validation import check_positive
 STEPS = 2820
 """Steps per task where rows are many: 12 epochs of 60,000 rows, or 60 of 12,000."""
 
+SHARE_OF_FEATURES = 0.3
+"""Of the steps, where networks see the features of a backbone: they learn those sooner."""
+
 FEWEST_EPOCHS = 12
 """However many rows there are."""
 
@@ -34,15 +37,17 @@ def batch_size_for(rows: int) -> int:
     return min(max(2 ** round(math.log2(rows / 16)), least), most)
 
 
-def steps_for(rows: int) -> int:
+def steps_for(rows: int, *, of_features: bool = False) -> int:
     """Steps that a task of so many rows is given: more where rows are many, by a square root."""
     share = math.sqrt(min(rows / ROWS_OF_ALL_STEPS, 1.0))
-    return round(FEWEST_STEPS + (STEPS - FEWEST_STEPS) * share)
+    steps = FEWEST_STEPS + (STEPS - FEWEST_STEPS) * share
+    return round(steps * (SHARE_OF_FEATURES if of_features else 1.0))
 
 
-def epochs_for(rows: int, steps_per_epoch: int) -> int:
+def epochs_for(rows: int, steps_per_epoch: int, *, of_features: bool = False) -> int:
     """Epochs that make about as many steps as `steps_for` says, or `FEWEST_EPOCHS`."""
-    return max(FEWEST_EPOCHS, round(steps_for(rows) / steps_per_epoch))
+    steps = steps_for(rows, of_features=of_features)
+    return max(FEWEST_EPOCHS, round(steps / steps_per_epoch))
 
 
 def check_epochs(epochs: int, *, one_pass: bool) -> None:

@@ -24,11 +24,13 @@ class Plan:
         class_weight: one number per class, or None.
         earlier: the tasks learnt before, if they were given again.
         first_number: the number of the first task, counted over the life of the model.
+        of_features: whether there is a backbone, whose features the model learns.
     """
 
     tasks: list[CheckedTask]
     earlier: list[CheckedTask]
     first_number: int
+    of_features: bool
     epochs: list[int | None]
     batch_size: int | None
     steps_per_epoch: int | None
@@ -81,6 +83,7 @@ class Plan:
             tasks=found,
             earlier=again,
             first_number=first,
+            of_features=model.backbone is not None,
             epochs=each,
             class_weight=by_class,
             **settings,
@@ -96,7 +99,8 @@ class Plan:
         batch_size = self.batch_size or task.train.own_batch or batch_size_for(task.train.rows)
         steps = self.steps_per_epoch or task.train.steps(batch_size)
         named = self.epochs[task.number - self.first_number]
-        return Budget(named or epochs_for(task.train.rows, steps), batch_size)
+        chosen = epochs_for(task.train.rows, steps, of_features=self.of_features)
+        return Budget(named or chosen, batch_size)
 
     def chosen(self, task: ReadyTask) -> list[str]:
         """What of the budget of a task follows from its rows, such as "epochs=60"."""

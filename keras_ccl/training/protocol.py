@@ -25,6 +25,7 @@ class ContinualModel(Protocol):
         seed: of initial weights and noise, or None.
         method_name: what histories call the method.
         data_spec: what the model expects of rows.
+        backbone: what rows go through before the networks, or None.
         one_pass: whether more than one epoch of a task would teach it nothing.
         task_history: of the last `fit_tasks`, up to where it came, or None.
     """
@@ -32,6 +33,7 @@ class ContinualModel(Protocol):
     tasks_seen: Any
     noise: Any
     seed: int | None
+    backbone: keras.Model | None
     one_pass: bool
     task_history: TaskHistory | None
     optimizer: keras.optimizers.Optimizer
