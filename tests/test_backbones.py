@@ -103,7 +103,7 @@ def test_the_student_is_that_of_the_features(taught):
 def test_behind_a_backbone_memory_and_replay_are_of_its_features(taught):
     model, _ = taught
     assert isinstance(model.feature_memory.feature_map, FEATURES_BY_NAME["relu"])
-    assert (model.memory_features, on_features().memory_features) == (2500, 3700)
+    assert (model.memory_features, on_features().memory_features) == (3100, 4900)
     np.testing.assert_array_equal(model.gaussians.counts.numpy(), np.bincount(Y))
     assert on_features().gaussians is None
     assert new(new_backbone(), replay_from="teacher").gaussians is None

@@ -32,7 +32,7 @@ class ClosedFormHead(KerasTraining):
         num_classes: K.
         features: `"raw"`: x itself; `"relu"` or `"fourier"`: of random projections; `"patches"`:
             of the patches of an image.
-        feature_count: D, how many random features at most. The default takes 61 MB.
+        feature_count: D, how many random features at most. The default takes 34 MB.
         backbone: as in `JointDistributions`: the features are those of its features.
         likelihood: what values x has, as in `JointDistributions`: `"bernoulli"`: in [0, 1];
             `"gaussian"`: any, which are standardised by the rows of the first task.

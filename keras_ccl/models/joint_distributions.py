@@ -49,8 +49,8 @@ class JointDistributions(RowModel):
             regression on fixed features `"patches"`, `"fourier"`, `"relu"` or `"raw"`, as in
             `ClosedFormHead`; `"auto"`: patches of images, ReLU features behind a backbone,
             Fourier features of all else; or None.
-        memory_features: how many features it has at most. None: 3,700, which take 55 MB, or behind
-            a backbone 2,500, 25 MB.
+        memory_features: how many features it has at most. None: 4,900, which take 54 MB, or behind
+            a backbone 3,100, 22 MB.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
