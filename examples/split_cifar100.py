@@ -6,7 +6,6 @@
 
 Needs the extras `examples` and `backbones`, which has the weights of SqueezeNet. --seed draws the
 order of the classes too; --tasks is any number that divides theirs, by default 5, of CIFAR-100 10.
-For the sake of time Fashion-MNIST has 40 epochs per task, unless --epochs tells otherwise.
 
 Several methods stand beside each other. The first that is not joint training learns the images,
 through its backbone, and is saved and exported with it. The others learn the features, which are
@@ -29,8 +28,8 @@ import running
 import keras_ccl as ccl
 
 NAMES = tuple(name for name in methods.ALL if name != "ridge-patches")
-SHORT, SHORT_EPOCHS = ("ccl-gm", "nearest-mean", "lda", "joint"), 40
-"""What a command without --methods compares, and how long without --full."""
+SHORT = ("ccl-gm", "nearest-mean", "lda", "joint")
+"""What a command without --methods compares."""
 
 RESIZING = {"squeezenet": (backbones.squeezenet, 64), "mobilenet": (backbones.mobilenet, 96)}
 """Backbones of any size of images, and the default: small, since the time grows by the square."""
@@ -77,10 +76,8 @@ def command_line() -> running.Parser:
 
 
 def check(arguments: argparse.Namespace, *, classes: int) -> None:
-    """Refuse what cannot go together; set the number of tasks and epochs where none is given."""
+    """Refuse what cannot go together; set the number of tasks where none is given."""
     arguments.tasks = arguments.tasks or (10 if arguments.full else 5)
-    if not arguments.full:
-        arguments.epochs = arguments.epochs or SHORT_EPOCHS
     if classes % arguments.tasks:
         arguments.error(f"--tasks: expected a divisor of {classes}, received {arguments.tasks}")
     if arguments.backbone == "c3":

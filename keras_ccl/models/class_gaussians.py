@@ -98,30 +98,29 @@ class ClassGaussians(keras.layers.Layer):
             x `[n, *shape]`.
             y `[n, K]`, one-hot: classes are drawn as often as they were met.
         """
-        of_class, of_order, of_own, of_other, of_scale = tf.unstack(
+        of_class, of_own, of_other, of_rest, of_scale = tf.unstack(
             tf.random.experimental.stateless_split(seed, 5)
         )
         counts = tf.identity(self.counts)
         met = counts if of_new else counts * (1 - self.new)
         y = tf.random.stateless_categorical(tf.math.log(met)[tf.newaxis], n, of_class)[0]
-        order = tf.argsort(tf.random.stateless_uniform([n], of_order))
+        other = tf.roll(y, 1, 0)
         of_y = tf.gather(counts, y)
         own = (OWN_SHARE * of_y / (of_y + SHRINKAGE_ROWS))[:, tf.newaxis]
-        noise = tf.sqrt(own) * self._noise(y, of_own)
-        noise += tf.sqrt(1 - own) * self._noise(tf.gather(y, order), of_other)
+        noise = tf.sqrt(own) * self._along(y, of_own)
+        noise += tf.sqrt(1 - own) * self._along(other, of_other)
+        of_own_rest, of_other_rest = (tf.gather(tf.identity(self.rest), k) for k in (y, other))
+        deviation = tf.sqrt(own * of_own_rest + (1 - own) * of_other_rest)
+        noise += deviation * tf.random.stateless_normal(tf.shape(deviation), of_rest)
         variance = tf.linalg.tensordot(counts, self.heaviness, 1) / tf.reduce_sum(counts)
         scale = tf.exp(tf.sqrt(variance) * tf.random.stateless_normal([n, 1], of_scale) - variance)
         x = tf.gather(tf.identity(self.means), y) + scale * noise
         return tf.reshape(x, [-1, *self.shape]), tf.one_hot(y, self.counts.shape[0])
 
-    def _noise(self, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Noise `[n, D]` of the covariances of classes `[n]`."""
-        of_factors, of_rest = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-        n = tf.shape(y)[0]
-        along = tf.random.stateless_normal([n, 1, self.rank], of_factors)
-        beside = tf.random.stateless_normal([n, self.means.shape[1]], of_rest)
-        factors, rest = (tf.gather(tf.identity(part), y) for part in (self.factors, self.rest))
-        return tf.matmul(along, factors)[:, 0] + tf.sqrt(rest) * beside
+    def _along(self, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Noise `[n, D]` in the directions that are kept of classes `[n]`."""
+        lengths = tf.random.stateless_normal([tf.shape(y)[0], 1, self.rank], seed)
+        return tf.matmul(lengths, tf.gather(tf.identity(self.factors), y))[:, 0]
 
     def _learn(self, split: Split, wanted: np.ndarray) -> None:
         """Add the rows of the wanted classes, `[K]`."""
