@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_ccl.bounds.low_rank import LowRank
 from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -56,12 +57,12 @@ class ClassGaussians(keras.layers.Layer):
         super().__init__(trainable=False, dtype="float32")
         self.shape, size = shape, int(np.prod(shape))
         self.rank = rank_for(size, num_classes)
-        self.counts = self._state("counts", num_classes)
-        self.new = self._state("new", num_classes)
-        self.means = self._state("means", num_classes, size)
-        self.factors = self._state("factors", num_classes, self.rank, size)
-        self.rest = self._state("rest", num_classes, size)
-        self.heaviness = self._state("heaviness", num_classes)
+        self.counts = replicas.state(self, "counts", (num_classes,))
+        self.new = replicas.state(self, "new", (num_classes,))
+        self.means = replicas.state(self, "means", (num_classes, size))
+        self.factors = replicas.state(self, "factors", (num_classes, self.rank, size))
+        self.rest = replicas.state(self, "rest", (num_classes, size))
+        self.heaviness = replicas.state(self, "heaviness", (num_classes,))
         self.built = True
 
     def begin(self, split: Split) -> None:
@@ -139,15 +140,6 @@ class ClassGaussians(keras.layers.Layer):
                 part[k] = value
         for state, value in zip(states, kept, strict=True):
             state.assign(value)
-
-    def _state(self, name: str, *shape: int) -> keras.Variable:
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
 
 
 def rank_for(size: int, num_classes: int) -> int:

@@ -93,14 +93,7 @@ class ClosedFormHead(KerasTraining):
             seed=int(self.noise.numpy()[0]),
         )
         size = self.feature_map.size
-        self.tasks_seen = self.add_weight(
-            name="tasks_seen",
-            shape=(),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        self.tasks_seen = replicas.state(self, "tasks_seen", (), "int32")
         self.feature_sums = FeatureSums(size, num_classes, pairs=self.products_of_pairs)
         self.linear = CentredLinear(size, num_classes)
         self.step_metrics = StepMetrics(self.measured_always)

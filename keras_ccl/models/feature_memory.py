@@ -14,6 +14,7 @@ from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_choice, check_positive
 from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
+from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -87,13 +88,7 @@ class FeatureMemory(keras.layers.Layer):
         self.size = size
         self.feature_sums = FeatureSums(self.feature_map.size, self._num_classes)
         self.linear = CentredLinear(self.feature_map.size, self._num_classes)
-        self.answers = self.add_weight(
-            name="answers",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",
-        )
+        self.answers = replicas.state(self, "answers", ())
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Logits `[B, K]`, for x `[B, *input_shape]` as the encoder sees it."""

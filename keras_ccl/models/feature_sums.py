@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.closed_form import Linear, Moments
+from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -48,11 +49,11 @@ class FeatureSums(keras.layers.Layer):
     def __init__(self, size: int, num_classes: int, *, pairs: bool = True) -> None:
         super().__init__(trainable=False, dtype="float32")
         self.pairs, self.size = pairs, size
-        self.offset = self._state("offset", (size,))
-        self.counts = self._state("counts", (num_classes,))
-        self.sums = self._state("sums", (num_classes, size))
+        self.offset = replicas.state(self, "offset", (size,))
+        self.counts = replicas.state(self, "counts", (num_classes,))
+        self.sums = replicas.state(self, "sums", (num_classes, size))
         kept = sum(math.prod(self._shape_of(block)) for block in self._blocks()) if pairs else size
-        self.products = self._state("products", (kept,))
+        self.products = replicas.state(self, "products", (kept,))
         self.built = True
 
     @property
@@ -124,12 +125,3 @@ class FeatureSums(keras.layers.Layer):
             found[block, block.start :] = row.reshape(self._shape_of(block))
             found[block.start :, block] = found[block, block.start :].T
         return found
-
-    def _state(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",  # each adds what all have together
-        )

@@ -61,11 +61,8 @@ class JointVAE(KerasTraining, JointModel):
         super().__init__(input_shape, num_classes, **kwargs)
         self.classification_weight = classification_weight
         self.classification_at_mean = classification_at_mean
-        state = {"initializer": "zeros", "trainable": False, "aggregation": "only_first_replica"}
-        self.tasks_seen = self.add_weight(name="tasks_seen", shape=(), dtype="int32", **state)
-        self.task_classes = self.add_weight(
-            name="task_classes", shape=(num_classes,), dtype="float32", **state
-        )
+        self.tasks_seen = replicas.state(self, "tasks_seen", (), "int32")
+        self.task_classes = replicas.state(self, "task_classes", (num_classes,), "float32")
         self.method = method
         method.attach(self)
         method.built = True

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.models import rows as step_rows
+from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.ready_tasks import ReadyTask
@@ -119,10 +120,4 @@ class Method(keras.layers.Layer):
             variable: a weight of the student.
             name: of the new weight.
         """
-        return self.add_weight(
-            name=name,
-            shape=variable.shape,
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",  # every replica computes the same
-        )
+        return replicas.state(self, name, variable.shape)

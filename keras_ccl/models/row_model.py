@@ -49,14 +49,7 @@ class RowModel(keras.Model):
         if drawn is None:
             drawn = random.randrange(2**31)  # as Keras draws its own
         first = np.random.SeedSequence(drawn).generate_state(1) >> 1  # fits int32
-        self.noise = self.add_weight(
-            name="noise",
-            shape=(2,),
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            aggregation="only_first_replica",  # each counts on by the same
-        )
+        self.noise = replicas.state(self, "noise", (2,), "int32")
         self.noise.assign([int(first[0]), 0])
 
     @property

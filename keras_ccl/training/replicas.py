@@ -5,13 +5,35 @@ replicas; on one replica nothing here changes anything.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 WORKER_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError)
 """What a collective raises when a worker it waits for is gone."""
+
+
+def state(
+    layer: keras.layers.Layer, name: str, shape: Sequence[int], dtype: str | None = None
+) -> keras.Variable:
+    """A weight of zeros, not trained, which every replica sets to the same values.
+
+    Args:
+        layer: whose weight it is.
+        name: of the weight.
+        shape: of the weight.
+        dtype: None: that of the layer's variables.
+    """
+    return layer.add_weight(
+        name=name,
+        shape=tuple(shape),
+        dtype=dtype,
+        initializer="zeros",
+        trainable=False,
+        aggregation="only_first_replica",
+    )
 
 
 def fold_in_replica(seed: tf.Tensor) -> tf.Tensor:
