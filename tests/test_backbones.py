@@ -16,7 +16,7 @@ from keras_ccl.methods.registry import HEADS, METHODS
 from keras_ccl.models.fixed_features import FEATURES as FEATURES_BY_NAME
 
 SHAPE, FEATURES = (6, 6, 3), (8,)
-OPTIONS = {"epochs": 2, "batch_size": 8, "verbose": 0}
+OPTIONS = {"epochs": 2, "batch_size": 10, "verbose": 0}
 
 
 def new_backbone(seed=0):
@@ -127,13 +127,12 @@ def test_the_backbone_never_changes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*METHODS, *HEADS])
+@pytest.mark.parametrize("name", ["ccl-gm", "ewc", "lwf", "ridge", "lda"])
 def test_every_method_learns_through_it(name):
     backbone = new_backbone()
     options = {"backbone": backbone, "seed": 0}
     if name in HEADS:
-        relu = {"features": "relu"} if "patches" in name else {}  # there are no patches of features
-        model = HEADS[name](SHAPE, 3, feature_count=20, **options, **relu)
+        model = HEADS[name](SHAPE, 3, feature_count=20, **options)
         model.fit_tasks(TASKS, epochs=1, verbose=0)
     else:
         model = METHODS[name](SHAPE, 3, **options)
@@ -164,7 +163,7 @@ def _noted(passed, observe, x):
 def test_features_in_a_file_are_those_in_memory(taught, monkeypatch):
     monkeypatch.setattr(feature_split, "MOST_BYTES_IN_MEMORY", 0)
     model = new(new_backbone())
-    datasets = [tf.data.Dataset.from_tensor_slices(task.train).batch(8) for task in TASKS]
+    datasets = [tf.data.Dataset.from_tensor_slices(task.train).batch(10) for task in TASKS]
     model.fit_tasks(datasets, epochs=2, verbose=0)  # in batches of their own
     assert same_students(model, taught[0])
 
@@ -183,7 +182,7 @@ def test_it_is_saved_and_goes_on(taught, tmp_path):
 def test_a_stopped_run_goes_on_and_keeps_neither_images_nor_features(taught, tmp_path):
     stopped = new(new_backbone())
     with pytest.raises(KeyboardInterrupt):
-        stopped.fit_tasks(TASKS, checkpoint_dir=tmp_path, callbacks=[Signal(5)], **OPTIONS)
+        stopped.fit_tasks(TASKS, checkpoint_dir=tmp_path, callbacks=[Signal(3)], **OPTIONS)
     contents = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     for row in (*X, *X.astype("float32"), *features_of(stopped.backbone)):
         assert row.tobytes() not in contents

@@ -15,7 +15,7 @@ import keras_ccl as ccl
 from keras_ccl.checkpointing import folder
 from keras_ccl.checkpointing.identity import differences, run_identity
 
-SMALL = {"tasks": TASKS[:2], "epochs": 3, "batch_size": 30, "validation_split": 0.0}
+SMALL = {"tasks": TASKS[:2], "epochs": 3, "batch_size": 60, "validation_split": 0.0}
 
 
 def finish(model, folder, callbacks=(), **options):
@@ -62,7 +62,7 @@ def test_save_every_saves_less_often(tmp_path):
     ("changed", "message"),
     [
         ({"epochs": 5}, r"fit_tasks.epochs: the checkpoint has \[3, 3\], this run \[5, 5\]"),
-        ({"batch_size": 8}, "fit_tasks.batch_size: the checkpoint has 30, this run 8"),
+        ({"batch_size": 8}, "fit_tasks.batch_size: the checkpoint has 60, this run 8"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_with_the_difference(changed, message, finished):

@@ -12,7 +12,8 @@ from keras_ccl.bounds.low_rank import LowRank
 from keras_ccl.models import class_gaussians
 from keras_ccl.models.class_gaussians import ClassGaussians, rank_for
 
-OPTIONS = {"epochs": 2, "batch_size": 16, "verbose": 0}
+OPTIONS = {"epochs": 2, "batch_size": 60, "verbose": 0}
+"""Of 120 rows a task: 2 steps an epoch, 4 a task."""
 
 
 def correlated(n=120, dim=6, classes=(0, 1, 2, 3), seed=0):
@@ -89,12 +90,12 @@ def test_distances_from_the_mean_vary_as_among_real_rows(contrast):
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(4000, 40)) * np.exp(contrast * rng.normal(size=(4000, 1)))
     found = nothing(40, 6)
-    for part in np.array_split(noise, 3):
+    for part in np.array_split(noise, 10):
         found = found.with_rows(part, np.ones(len(part)))
     assert found.heaviness_of(noise, np.ones(len(noise))) == pytest.approx(contrast**2, abs=0.02)
     model = new(input_shape=(40,))
     x = (10 + noise).astype("float32")
-    model.fit_tasks([ccl.Task((x, np.ones(4000, "int32")))], epochs=1, batch_size=500, verbose=0)
+    model.fit_tasks([ccl.Task((x, np.ones(4000, "int32")))], epochs=1, batch_size=512, verbose=0)
     drawn, _ = model.gaussians.draw(tf.constant(20_000), tf.constant([1, 2]), of_new=True)
     real, ours = (np.linalg.norm(rows - 10, axis=1) for rows in (x, drawn))
     assert np.log(ours).std() == pytest.approx(np.log(real).std(), rel=0.15)
@@ -168,13 +169,12 @@ def test_where_a_task_has_every_class_the_teacher_generates():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [18, 33])  # within the second task, and the third
-def test_a_stopped_run_ends_as_one_that_was_not(steps, tmp_path):
+def test_a_run_stopped_within_the_second_task_ends_as_one_that_was_not(tmp_path):
     tasks = [task((0, 1)), task((1, 2), seed=1), task((3,), seed=2)]
     whole = new()
     whole.fit_tasks(tasks, **OPTIONS)
     with pytest.raises(KeyboardInterrupt):
-        new().fit_tasks(tasks, checkpoint_dir=tmp_path, callbacks=[Signal(steps)], **OPTIONS)
+        new().fit_tasks(tasks, checkpoint_dir=tmp_path, callbacks=[Signal(5)], **OPTIONS)
     resumed = new()
     resumed.fit_tasks(tasks, checkpoint_dir=tmp_path, **OPTIONS)
     assert same_weights(weights_of(whole), weights_of(resumed))

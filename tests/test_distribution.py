@@ -54,11 +54,11 @@ def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
     def new():
         return tiny(still(cls), prior="normal", **({"method": method()} if method else {}))
 
-    one = new()
-    expected = one.fit_tasks(TASKS, **OPTIONS)
+    one, options = new(), {**OPTIONS, "epochs": 1}
+    expected = one.fit_tasks(TASKS, **options)
     with strategy.scope():
         two = new()
-    history = two.fit_tasks(TASKS, **OPTIONS)
+    history = two.fit_tasks(TASKS, **options)
     for first, second in zip(weights_of(one), weights_of(two), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
     for record, other in zip(expected.epochs, history.epochs, strict=True):
@@ -96,12 +96,11 @@ def test_replicas_know_the_classes_of_all(strategy, still):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [1, 3])
-def test_batches_smaller_than_the_replicas_are_learnt(size, strategy):
+def test_batches_smaller_than_the_replicas_are_learnt(strategy):
     with strategy.scope():
         model = tiny()
     tasks = [ccl.Task(rows(5, seed=k), test=rows(3, seed=k)) for k in range(2)]
-    history = model.fit_tasks(tasks, epochs=1, batch_size=size, verbose=0)
+    history = model.fit_tasks(tasks, epochs=1, batch_size=1, verbose=0)
     assert all(np.isfinite(weight).all() for weight in weights_of(model))
     assert np.isfinite(history.negative_elbo[1]).all()
 

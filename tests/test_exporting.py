@@ -19,7 +19,7 @@ X, Y = rows(60)
 def taught():
     """Two tasks, and a plain `fit`: the student has left its teacher, and Adam has moments."""
     model = tiny()
-    model.fit_tasks([(X, Y), rows(60, seed=1)], epochs=2, verbose=0)
+    model.fit_tasks([(X, Y), rows(60, seed=1)], epochs=2, batch_size=60, verbose=0)
     model.train_on_batch(X, Y)
     return model
 

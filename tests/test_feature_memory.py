@@ -17,7 +17,8 @@ from keras_ccl.export import formats
 SHAPE = (6, 6, 1)
 X, Y = blobs()
 TASKS = [ccl.Task(task, test=task) for task in by_class(X, Y)]
-OPTIONS = {"epochs": 3, "batch_size": 8, "verbose": 0}
+OPTIONS = {"epochs": 3, "batch_size": 10, "verbose": 0}
+"""Of 20 rows a task: 2 steps an epoch, 6 a task."""
 
 
 def new(**options):
@@ -116,7 +117,7 @@ def test_rows_count_by_their_weight():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", ["raw", "relu", "fourier", "patches"])
+@pytest.mark.parametrize("memory", ["raw", "relu"])
 def test_it_takes_any_fixed_features(memory):
     model = new(memory=memory)
     history = model.fit_tasks(TASKS, **{**OPTIONS, "epochs": 1})
@@ -127,7 +128,8 @@ def test_it_takes_any_fixed_features(memory):
 def test_vectors_have_fourier_features():
     x = X.reshape(len(X), -1)
     model = ccl.CCLGM((36,), 3, seed=0)
-    history = model.fit_tasks([ccl.Task(t, test=t) for t in by_class(x, Y)], **OPTIONS)
+    tasks, options = [ccl.Task(t, test=t) for t in by_class(x, Y)], {**OPTIONS, "batch_size": 8}
+    history = model.fit_tasks(tasks, **options)
     logits = model.feature_memory.logits(model.for_encoder(tf.constant(x)))
     together = tf.nn.log_softmax(network_alone(model, x)) + 0.25 * logits
     np.testing.assert_allclose(model.predict(x, verbose=0), tf.nn.softmax(together), atol=1e-5)
@@ -161,13 +163,12 @@ def test_saved_loaded_and_going_on(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("steps", [4, 13])  # of 9 a task
-def test_a_stopped_run_ends_as_one_that_was_not(steps, tmp_path):
+def test_a_run_stopped_within_the_second_task_ends_as_one_that_was_not(tmp_path):
     whole, stopped, resumed = new(), new(), new()
     expected = whole.fit_tasks(TASKS, **OPTIONS)
     options = {**OPTIONS, "checkpoint_dir": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        stopped.fit_tasks(TASKS, callbacks=[Signal(steps)], **options)
+        stopped.fit_tasks(TASKS, callbacks=[Signal(9)], **options)
     history = resumed.fit_tasks(TASKS, **options)
     assert history.to_json() == expected.to_json()
     assert same_weights(weights_of(whole), weights_of(resumed))

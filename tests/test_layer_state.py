@@ -39,13 +39,12 @@ def adapted(layer):
 
 
 LAYERS = {
-    "Normalization": lambda: adapted(layers.Normalization()),
     "Normalization within a Pipeline": lambda: layers.Pipeline([adapted(layers.Normalization())]),
     "Normalization of given mean": lambda: layers.Normalization(mean=0.3, variance=2.0),
     "Discretization": lambda: adapted(layers.Discretization(num_bins=4, output_mode="int")),
     "BatchNormalization": layers.BatchNormalization,
+    "BatchNormalization": layers.BatchNormalization,
     "Dropout": lambda: layers.Dropout(0.4),
-    "GaussianNoise": lambda: layers.GaussianNoise(0.4),
     "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(5)),
     "GroupNormalization": lambda: layers.GroupNormalization(2),
     "GRU, both ways": lambda: layers.Bidirectional(layers.GRU(3)),

@@ -135,9 +135,9 @@ OPTIMIZER = {"amsgrad": True, "use_ema": True, "gradient_accumulation_steps": 4}
 @pytest.mark.parametrize(
     ("method", "architecture"),
     [
-        pytest.param(m, a, marks=[] if (m, a) == ("vae-cl", "dense") else pytest.mark.slow)
-        for m in METHODS
-        for a in ccl.networks.ARCHITECTURES
+        ("vae-cl", "dense"),
+        *(pytest.param(name, "dense", marks=pytest.mark.slow) for name in ("ewc", "lwf", "si")),
+        pytest.param("ccl-gm", "convolutional", marks=pytest.mark.slow),
     ],
 )
 def test_every_good_file_is_within_the_limit(method, architecture, tmp_path, monkeypatch):

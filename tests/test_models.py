@@ -15,7 +15,7 @@ X, Y = rows(30)
 def teach():
     """A CCLGM that has learnt one task."""
     model = tiny()
-    model.fit_tasks([(X, Y)], epochs=2, verbose=0, batch_size=8)
+    model.fit_tasks([(X, Y)], epochs=2, verbose=0, batch_size=15)
     return model
 
 
@@ -163,7 +163,7 @@ def test_a_share_of_novelty_is_judged_on_the_reconstruction(share):
         replay_inputs="mean",
         memory=None,
     )
-    model.fit_tasks([(X, Y % 2)], epochs=1, verbose=0)
+    model.fit_tasks([(X, Y % 2)], epochs=1, batch_size=30, verbose=0)
     model.make_train_function()
     new = np.full(30, 2)
     batch = model.training_rows(tf.constant(X), tf.one_hot(new, 3))
@@ -195,7 +195,7 @@ def test_where_a_task_has_every_class_the_share_of_novelty_changes_nothing(taugh
 def test_the_classes_of_a_task_are_those_met_in_it():
     model = tiny()
     x, y = X[:12], Y[:12]
-    model.fit_tasks([(x, y), (x[y > 0], y[y > 0])], epochs=1, batch_size=2, verbose=0)
+    model.fit_tasks([(x, y), (x[y > 0], y[y > 0])], epochs=1, batch_size=4, verbose=0)
     np.testing.assert_array_equal(model.task_classes.numpy(), [0, 1, 1])
 
 

@@ -146,19 +146,21 @@ def test_an_optimizer_does_to_the_weights_what_keras_says(fact):
     fact()
 
 
+@functools.cache
+def learnt(**compiled):
+    model = tiny(ccl.JointVAE)
+    model.compile(keras.optimizers.SGD(0.01), **compiled)
+    options = {"epochs": 2, "batch_size": 10, "learning_rate_decay": None, "verbose": 0}
+    history = model.fit_tasks([(X, Y)], **options)
+    return kernels(model), history.epochs[0]["loss"]
+
+
 @pytest.mark.graph
 @pytest.mark.parametrize("option", [{"run_eagerly": True}, {"steps_per_execution": 2}])
 def test_the_way_of_execution_does_not_change_what_is_learnt(option):
-    found = []
-    for compiled in ({}, option):
-        model = tiny(ccl.JointVAE)
-        model.compile(keras.optimizers.SGD(0.01), **compiled)
-        history = model.fit_tasks(
-            [(X, Y)], epochs=2, batch_size=10, learning_rate_decay=None, verbose=0
-        )
-        found.append((kernels(model), history.epochs[0]["loss"]))
-    close(found[0][0], found[1][0], rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4)
+    found = learnt(**option)
+    close(learnt()[0], found[0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(learnt()[1], found[1], rtol=1e-4)
 
 
 def test_executions_of_several_steps_count_steps_and_end_with_the_epoch():

@@ -17,6 +17,10 @@ POLICIES = ["mixed_bfloat16", "mixed_float16"]
 TASKS = [ccl.Task(rows(40, seed=k), test=rows(20, seed=k)) for k in range(2)]
 
 
+BFLOAT16, FLOAT16 = POLICIES
+one = functools.partial(pytest.mark.parametrize, "policy", indirect=True)
+
+
 @pytest.fixture(params=POLICIES)
 def policy(request):
     keras.mixed_precision.set_global_policy(request.param)
@@ -31,13 +35,18 @@ def losses_in_float32(cls, eagerly):
     return [record["loss"] for record in history.epochs]
 
 
+IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    "cls",
+    ("cls", "policy"),
     [
-        ccl.JointVAE,
-        pytest.param(ccl.CCLGM, marks=(pytest.mark.graph, pytest.mark.slow)),
-        pytest.param(ccl.EWC, marks=pytest.mark.slow),
+        (ccl.JointVAE, FLOAT16),
+        pytest.param(ccl.CCLGM, BFLOAT16, marks=IN_GRAPHS),
+        pytest.param(ccl.CCLGM, FLOAT16, marks=IN_GRAPHS),
+        pytest.param(ccl.EWC, FLOAT16, marks=pytest.mark.slow),
     ],
+    indirect=["policy"],
 )
 def test_a_stream_is_learnt_near_to_float32(cls, policy):
     model = tiny(cls)
@@ -58,7 +67,11 @@ def test_distributions_are_float32(policy):
     assert {kl.dtype, label.dtype, pixels.dtype, found.z.dtype} == {tf.float32}
 
 
-@pytest.mark.parametrize("kind", ["black", "white", "one pixel"])
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [("black", FLOAT16), ("white", FLOAT16), ("one pixel", FLOAT16), ("one pixel", BFLOAT16)],
+    indirect=["policy"],
+)
 def test_extreme_inputs_have_finite_losses(kind, policy):
     x = {"black": np.zeros((4, 6)), "white": np.ones((4, 6)), "one pixel": np.eye(6)[:4]}[kind]
     model = tiny()
@@ -68,8 +81,9 @@ def test_extreme_inputs_have_finite_losses(kind, policy):
 
 
 @pytest.mark.slow
+@one([FLOAT16])  # whose optimizer has the scale of the loss among its state
 def test_a_run_in_mixed_precision_resumes(policy, tmp_path):
-    options = {"epochs": 2, "batch_size": 16, "verbose": 0}
+    options = {"epochs": 2, "batch_size": 20, "verbose": 0}
     whole = tiny()
     whole.fit_tasks(TASKS, **options)
     with pytest.raises(KeyboardInterrupt):
@@ -80,6 +94,7 @@ def test_a_run_in_mixed_precision_resumes(policy, tmp_path):
 
 
 @pytest.mark.slow
+@one([BFLOAT16])  # the coarser
 def test_the_exported_student_computes_in_float32(policy, tmp_path):
     model = tiny()
     model.fit_tasks(TASKS, epochs=1, verbose=0)

@@ -92,10 +92,7 @@ def whole(tmp_path_factory):
 
 
 BETWEEN_TASKS = Stop(3)
-SLOW = [
-    pytest.param(stopping, marks=pytest.mark.slow)
-    for stopping in (BETWEEN_TASKS, Stop(2), Signal(8), Stop(5))
-]
+SLOW = [pytest.param(stopping, marks=pytest.mark.slow) for stopping in (BETWEEN_TASKS, Signal(8))]
 
 
 @pytest.mark.parametrize("stopping", [Signal(5), *SLOW])

@@ -38,7 +38,6 @@ def of_a_generator():
     ("tasks", "stopping", "options"),
     [
         pytest.param(of_one_shuffle, Signal(7), {}, marks=pytest.mark.slow),
-        pytest.param(of_one_shuffle, Stop(1), {}, marks=pytest.mark.slow),
         (of_a_generator, Signal(3), {}),
         pytest.param(of_a_generator, Signal(5), {"steps_per_epoch": 3}, marks=pytest.mark.slow),
     ],

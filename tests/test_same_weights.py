@@ -16,7 +16,7 @@ import pytest
 
 import keras_ccl as ccl
 
-pytestmark = pytest.mark.graph
+pytestmark = [pytest.mark.graph, pytest.mark.slow]
 RECORD = Path(__file__).parent / "recorded" / "same_weights.json"
 PARTS = ("encoder", "decoder", "classifier", "p_z")
 NETWORK_WEIGHTS = 16
@@ -64,13 +64,7 @@ def result(run):
     }
 
 
-EACH_TIME = ("CCLGM, split",)
-
-
-@pytest.mark.parametrize(
-    "run",
-    [run if run in EACH_TIME else pytest.param(run, marks=pytest.mark.slow) for run in RUNS],
-)
+@pytest.mark.parametrize("run", RUNS)
 def test_the_same_seed_gives_the_same_weights(run):
     expected, found = json.loads(RECORD.read_text())[run], result(run)
     if found["sha256"] == expected["sha256"]:

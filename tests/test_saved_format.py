@@ -38,7 +38,7 @@ def test_a_recorded_file_answers_as_it_did_and_goes_on(path):
     with np.load(path.with_suffix(".npz")) as expected:
         for name, found in answers(model).items():
             np.testing.assert_allclose(found, expected[name], rtol=1e-4, atol=1e-5)
-    history = model.fit_tasks([rows(40, seed=3)], epochs=1, batch_size=8, verbose=0)
+    history = model.fit_tasks([rows(40, seed=3)], epochs=1, batch_size=20, verbose=0)
     assert history.tasks_before == 2 and history.epochs[0]["distillation"][0] > 0
 
 

@@ -25,14 +25,23 @@ STREAMS = {
 
 LONG = "wildly unequal sizes"
 IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
-KINDS = [pytest.param(kind, marks=IN_GRAPHS) if kind == LONG else kind for kind in STREAMS]
+SLOW = ("labels in an order of their own", "the same task twice")
+BY_DEFAULT = [
+    pytest.param(
+        kind,
+        "balanced",
+        "mixture",
+        marks=IN_GRAPHS if kind == LONG else pytest.mark.slow if kind in SLOW else (),
+    )
+    for kind in STREAMS
+]
+OF_THE_PAPER = [
+    pytest.param(kind, "mixed", "normal", marks=IN_GRAPHS if kind == LONG else pytest.mark.slow)
+    for kind in ("one class only in each task", "one row", LONG)
+]
 
 
-@pytest.mark.parametrize(
-    ("replay", "prior"),
-    [("balanced", "mixture"), pytest.param("mixed", "normal", marks=pytest.mark.slow)],
-)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "replay", "prior"), [*BY_DEFAULT, *OF_THE_PAPER])
 def test_it_is_learnt_and_measured(kind, replay, prior):
     tasks = [ccl.Task(data, test=data) for data in STREAMS[kind]]
     model = tiny(replay=replay, prior=prior)

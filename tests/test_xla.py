@@ -111,8 +111,10 @@ def test_the_default_fit_works_where_keras_compiles_by_itself():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ccl.networks.ARCHITECTURES)
-@pytest.mark.parametrize("make", [ccl.CCLGM, ccl.CCLGM.paper, ccl.EWC, ccl.JointVAE])
+@pytest.mark.parametrize(
+    ("make", "architecture"),
+    [(ccl.CCLGM, "dense"), (ccl.CCLGM, "convolutional"), (ccl.EWC, "dense")],
+)
 def test_compiled_models_learn_streams_of_mnist(make, architecture):
     mnist = ccl.datasets.load("mnist")
     few = ccl.Task(tuple(part[:600] for part in mnist.train))
@@ -124,5 +126,4 @@ def test_compiled_models_learn_streams_of_mnist(make, architecture):
     assert model.tasks_seen.numpy() == 4
     for task in record.epochs:
         assert task["loss"][-1] < task["loss"][0]
-    if make != ccl.CCLGM.paper:  # where labels weigh 1, they take longer, compiled or not
-        assert record.epochs[1]["accuracy"][-1] > 0.8  # on the two classes of the last task
+    assert record.epochs[1]["accuracy"][-1] > 0.8  # on the two classes of the last task

@@ -20,7 +20,7 @@ def work(tmp_path_factory):
     """A saved model, its export by the script, and images to classify."""
     folder = tmp_path_factory.mktemp("deployment")
     data = ccl.datasets.load("mnist")
-    x, y = (part[:1000] for part in data.train)
+    x, y = (part[:500] for part in data.train)
     model = ccl.CCLGM((28, 28, 1), 10, latent_dim=8, prior_components=2, seed=0)
     model.fit_tasks([(x, y)], epochs=2, verbose=0)
     model.save(folder / "model.keras")

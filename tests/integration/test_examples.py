@@ -1,6 +1,7 @@
 """The examples in a tiny setting: what they write, what they print, and what they refuse."""
 
 import ast
+import dataclasses
 import json
 import sys
 
@@ -18,6 +19,7 @@ import mnist_fashion
 import multi_worker
 import permuted_mnist
 import rotated_fashion
+import running
 import split_cifar100
 import split_mnist
 import sweep
@@ -29,20 +31,27 @@ EXAMPLES = {
     rotated_fashion: ["0 degrees", "90 degrees"],
 }
 by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.__name__)
-one_now_and_the_others_in_the_slow_tier = pytest.mark.parametrize(
-    "example",
-    [
-        example if example is permuted_mnist else pytest.param(example, marks=pytest.mark.slow)
-        for example in EXAMPLES
-    ],
-    ids=lambda example: example.__name__,
-)
 
 pytestmark = pytest.mark.graph
 
 
-@one_now_and_the_others_in_the_slow_tier
-def test_an_example_ends_in_table_figure_history_model_and_export(example, tmp_path, capsys):
+@pytest.fixture
+def few(monkeypatch):
+    """A few images in place of all that the examples would load."""
+    load = running.load
+
+    def load_few(*args, **kwargs):
+        data = load(*args, **kwargs)
+        parts = {"train": 1000, "test": 200}
+        parts = {k: tuple(part[:n] for part in getattr(data, k)) for k, n in parts.items()}
+        return dataclasses.replace(data, **parts)
+
+    monkeypatch.setattr(running, "load", load_few)
+
+
+@pytest.mark.slow
+@by_name
+def test_an_example_ends_in_table_figure_history_model_and_export(few, example, tmp_path, capsys):
     example.main(["--tasks", "2", "--epochs", "1", "--seed", "3", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert all(name in printed for name in EXAMPLES[example]) and "average accuracy" in printed
@@ -75,7 +84,7 @@ def test_no_file_is_longer_than_250_lines(folder):
 
 
 @pytest.mark.slow
-def test_the_same_command_resumes_from_its_checkpoints(tmp_path, monkeypatch, capsys):
+def test_the_same_command_resumes_from_its_checkpoints(few, tmp_path, monkeypatch, capsys):
     """A run that is done is not learnt again, and its figure has the samples drawn then."""
     command = ["--tasks", "2", "--epochs", "1", "--checkpoint-dir", str(tmp_path / "run"), "--out"]
     rotated_fashion.main([*command, str(tmp_path / "first")])
@@ -105,7 +114,7 @@ def test_ctrl_c_ends_in_one_line(flags, told, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_compare_writes_a_history_and_a_model_per_method_and_seed(tmp_path, capsys):
+def test_compare_writes_a_history_and_a_model_per_method_and_seed(few, tmp_path, capsys):
     command = ["permuted", "--methods", "vae-cl", "joint", "--seeds", "1", "2"]
     command += ["--tasks", "1", "--epochs", "1", "--classification-weight", "200"]
     compare.main([*command, "--out", str(tmp_path)])
@@ -125,7 +134,7 @@ def test_compare_writes_a_history_and_a_model_per_method_and_seed(tmp_path, caps
 
 
 @pytest.mark.slow
-def test_joint_training_goes_on_from_its_checkpoints(tmp_path, monkeypatch):
+def test_joint_training_goes_on_from_its_checkpoints(few, tmp_path, monkeypatch):
     command = ["permuted", "--method", "joint", "--tasks", "1", "--epochs", "1"]
     command += ["--checkpoint-dir", str(tmp_path / "run"), "--out"]
     compare.main([*command, str(tmp_path / "first")])
@@ -167,7 +176,7 @@ def test_all_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_sweep_prints_code_that_builds_its_best_trial(tmp_path, capsys):
+def test_the_sweep_prints_code_that_builds_its_best_trial(few, tmp_path, capsys):
     command = ["--trials", "1", "--tasks", "1", "--epochs", "1", "--dense-only"]
     sweep.main([*command, "--out", str(tmp_path)])
     printed = capsys.readouterr().out
