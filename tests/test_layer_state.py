@@ -43,7 +43,6 @@ LAYERS = {
     "Normalization of given mean": lambda: layers.Normalization(mean=0.3, variance=2.0),
     "Discretization": lambda: adapted(layers.Discretization(num_bins=4, output_mode="int")),
     "BatchNormalization": layers.BatchNormalization,
-    "BatchNormalization": layers.BatchNormalization,
     "Dropout": lambda: layers.Dropout(0.4),
     "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(5)),
     "GroupNormalization": lambda: layers.GroupNormalization(2),
