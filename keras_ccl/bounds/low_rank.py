@@ -47,6 +47,8 @@ class LowRank(NamedTuple):
         within = np.sqrt(weights / total)[:, np.newaxis] * (rows - centre)
         before = np.sqrt(self.seen / total) * self.factors
         spread = np.concatenate([before, within, between[np.newaxis]])
+        if len(spread) > len(mean):
+            spread = np.linalg.qr(spread, mode="r")  # with the same products, and fewer rows
         rank = len(self.factors)
         _, vectors = np.linalg.eigh(spread @ spread.T)  # ascending
         factors = vectors[:, ::-1][:, :rank].T @ spread
