@@ -48,7 +48,7 @@ class LowRank(NamedTuple):
         before = np.sqrt(self.seen / total) * self.factors
         spread = np.concatenate([before, within, between[np.newaxis]])
         if len(spread) > len(mean):
-            spread = np.linalg.qr(spread, mode="r")  # with the same products, and fewer rows
+            spread = np.asarray(np.linalg.qr(spread, mode="r"))  # the same products, fewer rows
         rank = len(self.factors)
         _, vectors = np.linalg.eigh(spread @ spread.T)  # ascending
         factors = vectors[:, ::-1][:, :rank].T @ spread
