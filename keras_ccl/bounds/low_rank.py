@@ -18,12 +18,14 @@ class LowRank(NamedTuple):
         mean: `[D]`.
         factors: F, `[r, D]`, orthogonal rows, the longest first.
         rest: v, `[D]`, the variance that the factors leave.
+        heaviness: What `heaviness_of` says of its rows.
     """
 
     seen: float
     mean: np.ndarray
     factors: np.ndarray
     rest: np.ndarray
+    heaviness: float = 0.0
 
     def with_rows(self, rows: np.ndarray, weights: np.ndarray) -> LowRank:
         """Fit it to further rows too.
@@ -54,7 +56,9 @@ class LowRank(NamedTuple):
         factors = vectors[:, ::-1][:, :rank].T @ spread
         left = np.square(spread).sum(0) - np.square(factors).sum(0)
         rest = np.maximum(left, 0) + self.seen / total * self.rest
-        return LowRank(total, mean, factors, rest)
+        found = LowRank(total, mean, factors, rest)
+        of_rows = weights.sum() * found.heaviness_of(rows, weights)
+        return found._replace(heaviness=(self.seen * self.heaviness + of_rows) / total)
 
     def heaviness_of(self, rows: np.ndarray, weights: np.ndarray) -> float:
         """How much the logs of distances from the mean vary beyond those of a Gaussian.
@@ -66,11 +70,12 @@ class LowRank(NamedTuple):
         Returns:
             The variance of log |x - mean|, less about that of rows drawn of the Gaussian, or 0.
         """
-        lengths, trace = np.square(self.factors), np.square(self.factors).sum() + self.rest.sum()
+        along = np.square(self.factors)
+        trace = along.sum() + self.rest.sum()
         if not trace:
             return 0.0
         squares = np.square(rows - self.mean).sum(1)
         logs = 0.5 * np.log(np.maximum(squares / trace, LEAST_SQUARE))
         found = np.average(np.square(logs - np.average(logs, weights=weights)), weights=weights)
-        of_square = np.square(lengths.sum(1)).sum() + ((2 * lengths.sum(0) + self.rest) @ self.rest)
+        of_square = np.square(along.sum(1)).sum() + (2 * along.sum(0) + self.rest) @ self.rest
         return max(float(found - of_square / (2 * trace**2)), 0.0)

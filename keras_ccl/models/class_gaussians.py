@@ -130,13 +130,8 @@ class ClassGaussians(keras.layers.Layer):
         states = self.counts, self.means, self.factors, self.rest, self.heaviness
         kept = [state.numpy() for state in states]
         for k, x, weight in _rows_by_class(split, wanted):
-            *before, heaviness = (part[k] for part in kept)
-            found = LowRank(*before).with_rows(x, weight)
-            if not weight.any():
-                continue
-            of_rows = weight.sum() * found.heaviness_of(x, weight)
-            heaviness = (before[0] * heaviness + of_rows) / found.seen
-            for part, value in zip(kept, (*found, heaviness), strict=True):
+            found = LowRank(*(part[k] for part in kept)).with_rows(x, weight)
+            for part, value in zip(kept, found, strict=True):
                 part[k] = value
         for state, value in zip(states, kept, strict=True):
             state.assign(value)
