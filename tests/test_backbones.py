@@ -127,12 +127,13 @@ def test_the_backbone_never_changes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ccl-gm", "ewc", "lwf", "ridge", "lda"])
+@pytest.mark.parametrize("name", [*METHODS, *HEADS])
 def test_every_method_learns_through_it(name):
     backbone = new_backbone()
     options = {"backbone": backbone, "seed": 0}
     if name in HEADS:
-        model = HEADS[name](SHAPE, 3, feature_count=20, **options)
+        relu = {"features": "relu"} if "patches" in name else {}  # there are no patches of features
+        model = HEADS[name](SHAPE, 3, feature_count=20, **options, **relu)
         model.fit_tasks(TASKS, epochs=1, verbose=0)
     else:
         model = METHODS[name](SHAPE, 3, **options)

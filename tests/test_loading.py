@@ -135,8 +135,10 @@ OPTIMIZER = {"amsgrad": True, "use_ema": True, "gradient_accumulation_steps": 4}
 @pytest.mark.parametrize(
     ("method", "architecture"),
     [
-        ("vae-cl", "dense"),
-        *(pytest.param(name, "dense", marks=pytest.mark.slow) for name in ("ewc", "lwf", "si")),
+        *(
+            pytest.param(name, "dense", marks=[] if name == "vae-cl" else pytest.mark.slow)
+            for name in METHODS
+        ),
         pytest.param("ccl-gm", "convolutional", marks=pytest.mark.slow),
     ],
 )

@@ -18,6 +18,7 @@ WITH_WEIGHT_0 = {
     "si": lambda: SynapticIntelligence(penalty_weight=0.0),
 }
 TASKS = [rows(30, seed=k) for k in range(3)]
+every_method = pytest.mark.parametrize("name", slow_but(ccl.methods.METHODS, ("ccl-gm", "si")))
 
 
 @pytest.mark.parametrize("name", slow_but(WITH_WEIGHT_0, ("si",)))
@@ -29,7 +30,7 @@ def test_with_weight_0_it_is_vae_cl_bit_for_bit(name):
         assert same_weights(*(weights_of(getattr(model, part)) for model in models))
 
 
-@pytest.mark.parametrize("name", slow_but(["ewc", "lwf", "si"], ("si",)))
+@every_method
 def test_every_method_is_saved_and_goes_on_as_if_it_had_not_stopped(name, tmp_path):
     def new():
         return tiny(ccl.methods.METHODS[name])
@@ -44,7 +45,7 @@ def test_every_method_is_saved_and_goes_on_as_if_it_had_not_stopped(name, tmp_pa
     assert same_weights(weights_of(whole), weights_of(loaded))
 
 
-@pytest.mark.parametrize("name", slow_but(["lwf", "si", "ccl-gm"], ("si", "ccl-gm")))
+@every_method
 def test_the_terms_of_every_method_are_logged_and_add_up_to_the_loss(name):
     model = tiny(ccl.methods.METHODS[name])
     tasks = [(x, y % 2) if k == 0 else (x, y) for k, (x, y) in enumerate(TASKS[:2])]

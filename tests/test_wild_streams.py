@@ -24,24 +24,23 @@ STREAMS = {
 }
 
 LONG = "wildly unequal sizes"
-IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
-SLOW = ("labels in an order of their own", "the same task twice")
-BY_DEFAULT = [
-    pytest.param(
-        kind,
-        "balanced",
-        "mixture",
-        marks=IN_GRAPHS if kind == LONG else pytest.mark.slow if kind in SLOW else (),
-    )
-    for kind in STREAMS
-]
-OF_THE_PAPER = [
-    pytest.param(kind, "mixed", "normal", marks=IN_GRAPHS if kind == LONG else pytest.mark.slow)
-    for kind in ("one class only in each task", "one row", LONG)
+SLOW = (LONG, "labels in an order of their own", "the same task twice")
+OF_THE_PAPER = ("one class only in each task", "one row", LONG)
+
+
+def case(kind, replay, prior, *, slow):
+    """Parameters of a test; what is long is learnt in graphs."""
+    marks = [pytest.mark.graph] * (kind == LONG) + [pytest.mark.slow] * slow
+    return pytest.param(kind, replay, prior, marks=marks)
+
+
+CASES = [
+    *(case(kind, "balanced", "mixture", slow=kind in SLOW) for kind in STREAMS),
+    *(case(kind, "mixed", "normal", slow=True) for kind in OF_THE_PAPER),
 ]
 
 
-@pytest.mark.parametrize(("kind", "replay", "prior"), [*BY_DEFAULT, *OF_THE_PAPER])
+@pytest.mark.parametrize(("kind", "replay", "prior"), CASES)
 def test_it_is_learnt_and_measured(kind, replay, prior):
     tasks = [ccl.Task(data, test=data) for data in STREAMS[kind]]
     model = tiny(replay=replay, prior=prior)

@@ -41,9 +41,9 @@ def few(monkeypatch):
 
     def load_few(*args, **kwargs):
         data = load(*args, **kwargs)
-        parts = {"train": 1000, "test": 200}
-        parts = {k: tuple(part[:n] for part in getattr(data, k)) for k, n in parts.items()}
-        return dataclasses.replace(data, **parts)
+        train = tuple(part[:1000] for part in data.train)
+        test = tuple(part[:200] for part in data.test)
+        return dataclasses.replace(data, train=train, test=test)
 
     monkeypatch.setattr(running, "load", load_few)
 
