@@ -13,7 +13,7 @@ from PIL import Image
 import keras_ccl as ccl
 from keras_ccl.data import feature_split
 from keras_ccl.methods.registry import HEADS, METHODS
-from keras_ccl.models.fixed_features import FEATURES as FEATURES_BY_NAME
+from keras_ccl.models.memories import named_memory
 
 SHAPE, FEATURES = (6, 6, 3), (8,)
 OPTIONS = {"epochs": 2, "batch_size": 10, "verbose": 0}
@@ -86,7 +86,7 @@ def taught():
 def test_the_student_is_that_of_the_features(taught):
     """Learning images through a backbone is learning its features, bit for bit."""
     model, history = taught
-    alone = on_features(replay_from="gaussians", memory="relu", memory_features=2500)
+    alone = on_features(memory="gaussians")
     stream = [
         ccl.Task((features_of(model.backbone, t.train[0]), t.train[1]), test=None) for t in TASKS
     ]
@@ -100,13 +100,17 @@ def test_the_student_is_that_of_the_features(taught):
     assert history.accuracy[-1][0] == pytest.approx(right[Y < 2].mean())
 
 
-def test_behind_a_backbone_memory_and_replay_are_of_its_features(taught):
+def test_behind_a_backbone_memory_and_replay_are_gaussians_of_its_features(taught):
     model, _ = taught
-    assert isinstance(model.feature_memory.feature_map, FEATURES_BY_NAME["relu"])
-    assert (model.memory_features, on_features().memory_features) == (3100, 4900)
-    np.testing.assert_array_equal(model.gaussians.counts.numpy(), np.bincount(Y))
-    assert on_features().gaussians is None
-    assert new(new_backbone(), replay_from="teacher").gaussians is None
+    counts = model.feature_memory.gaussians.counts.numpy()
+    np.testing.assert_array_equal(counts, np.bincount(Y))
+    assert (model.memory, model.memory_features) == ("gaussians", 60)
+    assert (on_features().memory, on_features().memory_features) == ("fourier", 4900)
+
+
+@pytest.mark.parametrize(("size", "memory"), [(2048, ("gaussians", 60)), (2049, ("relu", 3100))])
+def test_features_too_many_for_a_covariance_have_a_ridge(size, memory):
+    assert named_memory("auto", None, (size,), behind_backbone=True) == memory
 
 
 def test_bytes_are_those_of_the_backbone_and_so_are_floats(taught):

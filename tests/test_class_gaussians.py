@@ -10,7 +10,6 @@ from interrupted import Signal
 import keras_ccl as ccl
 from keras_ccl.bounds.low_rank import LowRank
 from keras_ccl.models import class_gaussians
-from keras_ccl.models.class_gaussians import ClassGaussians, rank_for
 
 OPTIONS = {"epochs": 2, "batch_size": 60, "verbose": 0}
 """Of 120 rows a task: 2 steps an epoch, 4 a task."""
@@ -31,8 +30,16 @@ def task(classes, seed=0, n=120):
 
 
 def new(**options):
-    given = {"num_classes": 4, "likelihood": None, "replay_from": "gaussians", "memory": None}
+    given = {"num_classes": 4, "likelihood": None, "memory": "gaussians", "observation_scale": 1.0}
     return tiny(**{**given, **options})
+
+
+def known_from_the_start(model, classes):
+    """A task whose learning began."""
+    split = ccl.data.array_split.ArraySplit(*task(classes).train, model.data_spec, "task 2, train")
+    model.feature_memory.begin(split, model.observe)
+    model.method.variant = True
+    return split
 
 
 def covariance(gaussian):
@@ -79,10 +86,10 @@ def test_each_class_is_that_of_its_real_rows_though_it_come_again():
     tasks = [task((0, 1)), task((2,), seed=1), task((1, 3), seed=2)]
     model.fit_tasks(tasks, **OPTIONS, validation_split=0.0)
     x, y = (np.concatenate(parts) for parts in zip(*(t.train for t in tasks), strict=True))
-    np.testing.assert_array_equal(model.gaussians.counts.numpy(), np.bincount(y))
+    np.testing.assert_array_equal(model.feature_memory.gaussians.counts.numpy(), np.bincount(y))
     for k in range(4):
-        assert_is_of(of_class(model.gaussians, k), x[y == k], rtol=1e-3, atol=1e-3)
-    assert not model.gaussians.new.numpy().any()
+        assert_is_of(of_class(model.feature_memory.gaussians, k), x[y == k], rtol=1e-3, atol=1e-3)
+    assert not model.feature_memory.gaussians.new.numpy().any()
 
 
 @pytest.mark.parametrize("contrast", [0.0, 0.5])
@@ -96,7 +103,7 @@ def test_distances_from_the_mean_vary_as_among_real_rows(contrast):
     model = new(input_shape=(40,))
     x = (10 + noise).astype("float32")
     model.fit_tasks([ccl.Task((x, np.ones(4000, "int32")))], epochs=1, batch_size=512, verbose=0)
-    drawn, _ = model.gaussians.draw(tf.constant(20_000), tf.constant([1, 2]), of_new=True)
+    drawn, _ = model.feature_memory.draw(tf.constant(20_000), tf.constant([1, 2]), of_new=True)
     real, ours = (np.linalg.norm(rows - 10, axis=1) for rows in (x, drawn))
     assert np.log(ours).std() == pytest.approx(np.log(real).std(), rel=0.15)
     assert np.square(ours).mean() == pytest.approx(np.square(real).mean(), rel=0.1)
@@ -109,21 +116,24 @@ def test_large_classes_are_taken_in_parts(monkeypatch):
         monkeypatch.setattr(class_gaussians, "ROWS_AT_ONCE", rows_at_once)
         model = new()
         model.fit_tasks([task((0, 1))], **OPTIONS)
-        found.append(of_class(model.gaussians, 1))
+        found.append(of_class(model.feature_memory.gaussians, 1))
     np.testing.assert_allclose(covariance(found[0]), covariance(found[1]), rtol=1e-3, atol=1e-3)
 
 
 def test_drawn_rows_have_the_means_and_the_shrunk_covariances():
-    model = new()
-    model.fit_tasks([task((0, 1), n=4000)], epochs=1, batch_size=500, verbose=0)
-    x, y = model.gaussians.draw(tf.constant(40_000), tf.constant([1, 2]), of_new=True)
-    x, y = x.numpy(), y.numpy().argmax(1)
-    own, other = (covariance(of_class(model.gaussians, k)) for k in (0, 1))
-    counts = model.gaussians.counts.numpy()
+    model = new(observation_scale=None)  # standardised, and drawn as they were
+    task_rows = task((0, 1), n=4000)
+    model.fit_tasks([task_rows], epochs=1, batch_size=500, verbose=0)
+    model.method.variant = True
+    drawn = model.method.generate_rows(model, tf.constant(40_000))
+    x, y = drawn.x.numpy(), drawn.y.numpy().argmax(1)
+    of = [task_rows.train[0][task_rows.train[1] == k] for k in (0, 1)]
+    own, other = (np.cov(rows.T) for rows in of)
+    counts = model.feature_memory.gaussians.counts.numpy()
     share = 0.5 * counts[0] / (counts[0] + 20)
     mean_of_all = (counts[0] * own + counts[1] * other) / counts.sum()
     expected = share * own + (1 - share) * mean_of_all
-    np.testing.assert_allclose(x[y == 0].mean(0), of_class(model.gaussians, 0).mean, atol=0.1)
+    np.testing.assert_allclose(x[y == 0].mean(0), of[0].mean(0), atol=0.1)
     np.testing.assert_allclose(np.cov(x[y == 0].T), expected, atol=0.06 * expected.max())
     np.testing.assert_allclose(
         np.bincount(y, minlength=4) / len(y), counts / counts.sum(), atol=0.01
@@ -134,13 +144,14 @@ def test_a_task_begun_anew_is_known_anew_and_only_old_classes_are_drawn_for_vali
     model = new()
     model.fit_tasks([task((0,))], **OPTIONS)
     for classes in ((1, 2), (2,)):  # the first never ends
-        split = ccl.data.array_split.ArraySplit(
-            *task(classes).train, model.data_spec, "task 2, train"
-        )
-        model.gaussians.begin(split)
-    assert (model.gaussians.counts.numpy() > 0).tolist() == [True, False, True, False]
-    assert model.gaussians.new.numpy().tolist() == [0, 0, 1, 0]
-    model.method.variant = True
+        known_from_the_start(model, classes)
+    assert (model.feature_memory.gaussians.counts.numpy() > 0).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert model.feature_memory.gaussians.new.numpy().tolist() == [0, 0, 1, 0]
     assert set(model.method.old_rows(model, 50)[1]) == {0}
     assert set(model.method.generate_rows(model, tf.constant(200)).y.numpy().argmax(1)) == {0, 2}
 
@@ -148,10 +159,9 @@ def test_a_task_begun_anew_is_known_anew_and_only_old_classes_are_drawn_for_vali
 def test_new_classes_are_not_distilled():
     model = new()
     model.fit_tasks([task((0,))], **OPTIONS)
-    split = ccl.data.array_split.ArraySplit(*task((1,)).train, model.data_spec, "task 2, train")
-    model.gaussians.begin(split)
-    model.gaussians.counts.assign([0.0, 1.0, 0.0, 0.0])  # so that no other class is drawn
-    model.method.variant = True
+    split = known_from_the_start(model, (1,))
+    only = [0.0, 1.0, 0.0, 0.0]  # so that no other class is drawn
+    model.feature_memory.gaussians.counts.assign(only)
     x, y = split.some_rows(16, seed=0)
     rows = model.method.rows(model, tf.constant(x), tf.one_hot(y, 4))
     terms = model.method.terms(model, rows, model.infer(rows.x, (0, 1), training=True))
@@ -197,7 +207,7 @@ STREAM = [task((0, 1)), task((2,), seed=1), task((1, 3), seed=2)]
 def learns_them_all(model):
     history = model.fit_tasks(STREAM, **OPTIONS)
     assert np.isfinite([record["loss"] for record in history.epochs]).all()
-    assert model.gaussians.counts.numpy().all()
+    assert model.feature_memory.gaussians.counts.numpy().all()
     assert np.isfinite(model.predict(STREAM[0].train[0], verbose=0)).all()
 
 
@@ -225,22 +235,5 @@ def test_they_are_float32_in_mixed_precision():
         model = new()
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    assert {weight.dtype for weight in model.gaussians.weights} == {"float32"}
+    assert {weight.dtype for weight in model.feature_memory.gaussians.weights} == {"float32"}
     learns_them_all(model)
-
-
-def test_the_rank_is_what_sixteen_megabytes_hold():
-    assert rank_for(1024, 100) == class_gaussians.RANK
-    assert rank_for(8, 3) == 8
-    assert rank_for(2048, 1000) == 1
-    size = sum(weight.numpy().nbytes for weight in ClassGaussians((1024,), 200).weights)
-    assert size <= class_gaussians.MOST_BYTES + 2000
-
-
-def test_they_are_behind_backbones_by_default_and_refused_for_bernoulli():
-    assert tiny(replay_from="auto").gaussians is None
-    assert ccl.CCLGM.paper((6,), 3).replay_from == "teacher"
-    with pytest.raises(ValueError, match="replay_from: expected 'teacher' .* not Gaussian"):
-        tiny(replay_from="gaussians")
-    with pytest.raises(ValueError, match="replay_from: expected .* received 'student'"):
-        tiny(replay_from="student")

@@ -130,7 +130,7 @@ def test_vectors_have_fourier_features():
     model = ccl.CCLGM((36,), 3, seed=0)
     tasks, options = [ccl.Task(t, test=t) for t in by_class(x, Y)], {**OPTIONS, "batch_size": 8}
     history = model.fit_tasks(tasks, **options)
-    logits = model.feature_memory.logits(model.for_encoder(tf.constant(x)))
+    logits = model.feature_memory.logits(tf.constant(x))
     together = tf.nn.log_softmax(network_alone(model, x)) + 0.25 * logits
     np.testing.assert_allclose(model.predict(x, verbose=0), tf.nn.softmax(together), atol=1e-5)
     assert type(model.feature_memory.feature_map).__name__ == "FourierFeatures"
@@ -188,11 +188,18 @@ def test_a_checkpoint_whose_memory_is_not_in_it_is_not_used(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_artefacts_answer_with_it(policy, tmp_path):
+@pytest.mark.parametrize(
+    ("policy", "options"),
+    [
+        ("float32", {}),
+        ("mixed_bfloat16", {}),
+        ("float32", {"memory": "gaussians", "likelihood": "gaussian"}),
+    ],
+)
+def test_artefacts_answer_with_it(policy, options, tmp_path):
     keras.mixed_precision.set_global_policy(policy)
     try:
-        model = new()
+        model = new(**options)
     finally:
         keras.mixed_precision.set_global_policy("float32")
     model.fit_tasks(TASKS, **OPTIONS)

@@ -181,7 +181,11 @@ def test_a_changed_byte_never_changes_what_a_checkpoint_says(name, data):
         path.write_bytes(bytes(content))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = run.load()
+            try:
+                found = run.load()
+            except ValueError as error:  # the number of the format
+                assert name == "manifest.json" and "was saved in format" in str(error)
+                return
     if found is None:
         assert "damaged, and not used" in str(caught[0].message)
         assert "00000001" in str(caught[0].message)

@@ -92,14 +92,23 @@ def linear_discriminant(moments: Moments, shrinkage: float) -> Linear:
         moments: with products `[D, D]`.
         shrinkage: the share of the covariance that is replaced by a multiple of the identity.
     """
-    means, rows = moments.means, moments.counts.sum()
-    within = moments.products - (means.T * moments.counts) @ means
-    covariance = within / rows
+    means, covariance = moments.means, within_classes(moments)
     spread = max(np.trace(covariance) / len(covariance), LEAST_VARIANCE)
     covariance = _plus_diagonal((1 - shrinkage) * covariance, shrinkage * spread)
     about = means.T - moments.centre[:, np.newaxis]
     kernel = np.linalg.solve(covariance, about)
     return _only_met(kernel, -0.5 * np.sum(about * kernel, 0), moments)
+
+
+def within_classes(moments: Moments) -> np.ndarray:
+    """The covariance of features about the means of their classes, `[D, D]`.
+
+    Args:
+        moments: with products `[D, D]`.
+    """
+    means = moments.means
+    within = moments.products - (means.T * moments.counts) @ means
+    return within / moments.counts.sum()
 
 
 def ridge(moments: Moments, penalty: float | None = None) -> Linear:

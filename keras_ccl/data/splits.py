@@ -58,3 +58,13 @@ def _as_array(part: Any, where: str) -> np.ndarray:
         return np.asarray(part)
     except ValueError as error:  # lists of unequal length
         raise ValueError(f"{where}: expected rows of one shape: {error}") from error
+
+
+def measured_batches(split: Split) -> Iterator[tuple[tf.Tensor, ...]]:
+    """Each row once, for what is no epoch: batches of (x, y) or (x, y, weight).
+
+    Args:
+        split: of a task.
+    """
+    with split.measured():
+        yield from split.batches(MEASURING_BATCH)

@@ -92,7 +92,7 @@ def classifier(model: JointModel) -> Served:
         z = q.mean()
         logits = model.classify(z).logits_parameter()
         if memory is not None and parts_of_memory:
-            logits = memory.together(logits, model.for_encoder(seen))
+            logits = memory.together(logits, seen)
         log_p_x = model.observation.exportable_log_prob(model.decoder(z), seen)
         answers = {
             "probabilities": tf.nn.softmax(logits),

@@ -39,8 +39,8 @@ class CCLGM(ReadyMade):
         novelty_at_reconstruction: a share in [0, 1] (paper: 0).
         distillation_weight: weight of the posterior distillation (paper: 1).
         information_weight: weight of I(z; x~).
-        memory: `"auto"`, the features of a ridge regression that answers beside the networks where
-            the first task lacks a class, or None (paper), as in `JointDistributions`.
+        memory: `"auto"`, what answers beside the networks where the first task lacks a class, or
+            None (paper), as in `JointDistributions`.
         memory_features: how many at most, or None, as in `JointDistributions`.
         seed: of initial weights and noise; None draws one.
         **kwargs: of `keras.Model`.

@@ -13,7 +13,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.methods.mixing import REPLAYS
-from keras_ccl.models.class_gaussians import ClassGaussians
+from keras_ccl.models.gaussian_memory import GaussianMemory
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_vae import JointVAE
 from keras_ccl.models.method import Method
@@ -33,9 +33,9 @@ class GenerativeReplay(Method):
             1/(t+1) where the task lacks a class, else 1/sqrt(t+1), t the tasks finished;
             `"mixed"` (paper): of B rows, B t/(t+1) are generated.
         replay_from: `"teacher"` (paper): generated rows are the teacher's; `"gaussians"`: where the
-            task lacks a class they are drawn of `ClassGaussians`, of the classes of the task too,
-            so that real rows need not be told from generated ones; `"auto"`: the second behind a
-            backbone, of whose features the Gaussians stay true.
+            task lacks a class they are drawn of the Gaussians of the memory, of the classes of the
+            task too, so that real rows need not be told from generated ones; `"auto"`: the second
+            where the memory is of Gaussians.
         replay_inputs: x~ is a `"sample"` of the teacher's p(x|z), or its `"mean"` (reference code):
             smooth, and so told from a real row by its look alone.
         replay_labels: y~ is `"hard"` (paper): the teacher's most likely class given z; `"soft"`:
@@ -54,7 +54,6 @@ class GenerativeReplay(Method):
 
     Attributes:
         teacher: a frozen `JointModel`; it means nothing before a task is finished.
-        gaussians: `ClassGaussians`, or None.
     """
 
     option_names = (
@@ -67,7 +66,7 @@ class GenerativeReplay(Method):
         "distillation_weight",
         "information_weight",
     )
-    shown = ("teacher", "gaussians")
+    shown = ("teacher",)
     variant = True  # whether the task lacks a class; `begin_task` knows
 
     def __init__(
@@ -104,7 +103,11 @@ class GenerativeReplay(Method):
     def attach(self, model: JointVAE) -> None:
         self.teacher = model.frozen_copy("teacher")
         self._novelty_weight = model.classification_weight  # novelty is a part of that term
-        self.gaussians = self._make_gaussians(model)
+        if self.replay_from == "gaussians" and not isinstance(model.feature_memory, GaussianMemory):
+            raise ValueError(
+                "replay_from: expected 'gaussians' with memory='gaussians', which rows are drawn "
+                f"of, received memory={model.memory!r}"
+            )
         self._draw_old = tf.function(
             lambda n, variant: self._generate(model, n, variant=variant, of_new=False)
         )
@@ -112,8 +115,6 @@ class GenerativeReplay(Method):
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Note whether the task lacks a class: what is novel and what rows weigh depend on it."""
         self.variant = model.lacks_classes(task)
-        if self.gaussians is not None:
-            self.gaussians.begin(task.train)
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""
@@ -136,9 +137,11 @@ class GenerativeReplay(Method):
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
         q, z, weight = (part[rows.current :] for part in (found.q, found.z, rows.weight))
-        gaussians = self._gaussians_for(self.variant)
-        if gaussians is not None:  # of new classes the teacher knows nothing
-            weight *= 1 - tf.linalg.matvec(rows.y[rows.current :], tf.identity(gaussians.new))
+        drawn_of = self._drawn_of(model, self.variant)
+        if drawn_of is not None:  # of new classes the teacher knows nothing
+            weight *= 1 - tf.linalg.matvec(
+                rows.y[rows.current :], tf.identity(drawn_of.gaussians.new)
+            )
         terms = objectives.continual_terms(
             q_student=q,
             q_teacher=rows.q_teacher,
@@ -174,7 +177,7 @@ class GenerativeReplay(Method):
 
         of_pixels, of_z = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
         q, p_x, p_y = (part[: rows.current] for part in (found.q, found.p_x, found.p_y))
-        if self._gaussians_for(self.variant) is not None:
+        if self._drawn_of(model, self.variant) is not None:
             return -self.novelty_at_reconstruction * novelty(q, p_y)
         x = tf.stop_gradient(generated_inputs(p_x, self.replay_inputs, of_pixels))
         again = model.infer(x, of_z, training=True)
@@ -183,8 +186,6 @@ class GenerativeReplay(Method):
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Let the student become the teacher."""
         self.teacher.take_weights_of(model)
-        if self.gaussians is not None:
-            self.gaussians.end(task.train)
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
@@ -203,9 +204,9 @@ class GenerativeReplay(Method):
 
     def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: bool, of_new: bool) -> Generated:
         seed = model.next_seed()
-        gaussians = self._gaussians_for(variant)
-        if gaussians is not None:
-            x, y = gaussians.draw(n, seed, of_new=of_new)
+        drawn_of = self._drawn_of(model, variant)
+        if drawn_of is not None:
+            x, y = drawn_of.draw(n, seed, of_new=of_new)
             q = self.teacher.encode(x)
             return Generated(q.mean(), x, y, q)
         return self.teacher.draw(
@@ -216,17 +217,9 @@ class GenerativeReplay(Method):
             temperature=self.temperature,
         )
 
-    def _gaussians_for(self, variant: bool) -> ClassGaussians | None:
-        """Those that rows are drawn of: none where the task has every class."""
-        return self.gaussians if variant else None
-
-    def _make_gaussians(self, model: JointVAE) -> ClassGaussians | None:
-        source = self.replay_from
-        if source == "teacher" or (source == "auto" and model.backbone is None):
+    def _drawn_of(self, model: JointVAE, variant: bool) -> GaussianMemory | None:
+        """What rows are drawn of: nothing where the task has every class."""
+        memory = model.feature_memory
+        if not variant or self.replay_from == "teacher" or not isinstance(memory, GaussianMemory):
             return None
-        if model.likelihood != "gaussian":
-            raise ValueError(
-                "replay_from: expected 'teacher' where p(x|z) is not Gaussian, received "
-                f"{source!r} with likelihood {model.likelihood!r}"
-            )
-        return ClassGaussians(model.observed_shape, model.num_classes)
+        return memory

@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.low_rank import LowRank
-from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.training import replicas
 
-if TYPE_CHECKING:
-    from keras_ccl.data.splits import Split
-
-RANK = 30
+RANK = 60
 """Directions in which the covariance of a class is kept, at most."""
 
-MOST_BYTES = 16e6
+MOST_BYTES = 50e6
 """Where there are many classes of many features, there are as few directions as this allows."""
 
 OWN_SHARE, SHRINKAGE_ROWS = 0.5, 20
-"""Of the covariance of a drawn row, the share that is of its own class, the rest is of any other.
+"""Of the covariance of a drawn row, the share that is of its own class, the rest is that of all.
 A class of few rows has less, as if so many more had told nothing of its own."""
 
 ROWS_AT_ONCE = 512
 
 
+Batches = Iterable[tuple[tf.Tensor, ...]]
+"""Of rows `[B, D]` and labels `[B]`, with weights `[B]` or without."""
+
+
 class ClassGaussians(keras.layers.Layer):
-    """A Gaussian for each class, its covariance of low rank and a diagonal, over what networks see.
+    """A Gaussian for each class: a mean, a covariance of low rank and a diagonal.
 
     They follow from real rows of all tasks, once each. A drawn row of a class is its mean, noise of
-    its own covariance, and noise of that of a class drawn likewise: together they have the shrunk
-    covariance of regularised discriminant analysis (Friedman 1989), and no class needs a full one.
-    The noise of a row is scaled as a whole, by a log-normal factor whose mean square is 1, so that
-    distances from the mean vary as they do among real rows: some images have more contrast.
+    its own covariance, and noise of the covariance about the means of all classes: together they
+    have the shrunk covariance of regularised discriminant analysis (Friedman 1989), and no class
+    needs a full one. The noise of a row is scaled as a whole, by a log-normal factor whose mean
+    square is 1, so that distances from the mean vary as they do among real rows: some images have
+    more contrast.
 
     Classes that are new in the task under way are known from its start, so that real rows need not
     stand against drawn ones; those that come again are merged with what is known at its end. A task
@@ -46,46 +46,70 @@ class ClassGaussians(keras.layers.Layer):
     Args:
         shape: of one row.
         num_classes: K.
+        rank: directions in which the covariance of a class is kept, at most.
 
     Attributes:
         counts: `[K]`, rows, or the sums of their weights; 0 for a class not met.
+        factors: `[K, r, D]`, the directions of each class, each as long as the deviation along it.
+        rest: `[K, D]`, the variances that they leave.
         heaviness: `[K]`, the variance of the logs of distances beyond that of a Gaussian.
         new: `[K]`, 1 for the classes that are new in the task under way.
+        whitening: `[D, D]`, as in `discriminants.whitening`, of the rows of all tasks.
+        root: whether rows are the square roots of what they stand for, 1 or 0.
     """
 
-    def __init__(self, shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(self, shape: tuple[int, ...], num_classes: int, *, rank: int = RANK) -> None:
         super().__init__(trainable=False, dtype="float32")
         self.shape, size = shape, int(np.prod(shape))
-        self.rank = rank_for(size, num_classes)
+        self.rank = rank_for(size, num_classes, rank)
         self.counts = replicas.state(self, "counts", (num_classes,))
         self.new = replicas.state(self, "new", (num_classes,))
         self.means = replicas.state(self, "means", (num_classes, size))
         self.factors = replicas.state(self, "factors", (num_classes, self.rank, size))
         self.rest = replicas.state(self, "rest", (num_classes, size))
         self.heaviness = replicas.state(self, "heaviness", (num_classes,))
+        self.whitening = replicas.state(self, "whitening", (size, size))
+        self.root = replicas.state(self, "root", ())
         self.built = True
 
-    def begin(self, split: Split) -> None:
+    def begin(self, classes: Collection[int], batches: Batches) -> None:
         """Learn the classes that no earlier task had.
 
         Args:
-            split: the train rows of a task.
+            classes: of the task.
+            batches: of its rows.
         """
         known = self.counts.numpy() * (1 - self.new.numpy())
         self.counts.assign(known)
         new = np.zeros_like(known)
-        new[[k for k in split.classes if not known[k]]] = 1
-        self._learn(split, new > 0)
+        new[[k for k in classes if not known[k]]] = 1
+        self.add(batches, new > 0)
         self.new.assign(new)
 
-    def end(self, split: Split) -> None:
+    def end(self, batches: Batches) -> None:
         """Add the rows of the other classes; no class is new any more.
 
         Args:
-            split: the train rows of the same task.
+            batches: of the rows of the same task.
         """
-        self._learn(split, self.new.numpy() == 0)
+        self.add(batches, self.new.numpy() == 0)
         self.new.assign(np.zeros_like(self.new.numpy()))
+
+    def add(self, batches: Batches, wanted: np.ndarray) -> None:
+        """Add rows of some classes.
+
+        Args:
+            batches: of rows of any.
+            wanted: `[K]`, whether rows of a class are added.
+        """
+        states = self.counts, self.means, self.factors, self.rest, self.heaviness
+        kept = [state.numpy() for state in states]
+        for k, x, weight in _rows_by_class(batches, wanted):
+            found = LowRank(*(part[k] for part in kept)).with_rows(x, weight)
+            for part, value in zip(kept, found, strict=True):
+                part[k] = value
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
 
     def draw(self, n: tf.Tensor, seed: tf.Tensor, *, of_new: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw rows.
@@ -99,52 +123,36 @@ class ClassGaussians(keras.layers.Layer):
             x `[n, *shape]`.
             y `[n, K]`, one-hot: classes are drawn as often as they were met.
         """
-        of_class, of_own, of_other, of_rest, of_scale = tf.unstack(
+        of_class, of_own, of_rest, of_all, of_scale = tf.unstack(
             tf.random.experimental.stateless_split(seed, 5)
         )
-        counts = tf.identity(self.counts)
+        counts, means = tf.identity(self.counts), tf.identity(self.means)
         met = counts if of_new else counts * (1 - self.new)
         y = tf.random.stateless_categorical(tf.math.log(met)[tf.newaxis], n, of_class)[0]
-        other = tf.roll(y, 1, 0)
         of_y = tf.gather(counts, y)
         own = (OWN_SHARE * of_y / (of_y + SHRINKAGE_ROWS))[:, tf.newaxis]
-        noise = tf.sqrt(own) * self._along(y, of_own)
-        noise += tf.sqrt(1 - own) * self._along(other, of_other)
-        of_own_rest, of_other_rest = (tf.gather(tf.identity(self.rest), k) for k in (y, other))
-        deviation = tf.sqrt(own * of_own_rest + (1 - own) * of_other_rest)
-        noise += deviation * tf.random.stateless_normal(tf.shape(deviation), of_rest)
+        lengths = tf.random.stateless_normal([n, 1, self.rank], of_own)
+        of_own_class = tf.matmul(lengths, tf.gather(tf.identity(self.factors), y))[:, 0]
+        deviation = tf.sqrt(tf.gather(tf.identity(self.rest), y))
+        of_own_class += deviation * tf.random.stateless_normal(tf.shape(deviation), of_rest)
+        white = tf.random.stateless_normal([means.shape[1], n], of_all)
+        of_any = tf.linalg.triangular_solve(tf.identity(self.whitening), white, adjoint=True)
+        noise = tf.sqrt(own) * of_own_class + tf.sqrt(1 - own) * tf.transpose(of_any)
         variance = tf.linalg.tensordot(counts, self.heaviness, 1) / tf.reduce_sum(counts)
         scale = tf.exp(tf.sqrt(variance) * tf.random.stateless_normal([n, 1], of_scale) - variance)
-        x = tf.gather(tf.identity(self.means), y) + scale * noise
+        x = tf.gather(means, y) + scale * noise
         return tf.reshape(x, [-1, *self.shape]), tf.one_hot(y, self.counts.shape[0])
 
-    def _along(self, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Noise `[n, D]` in the directions that are kept of classes `[n]`."""
-        lengths = tf.random.stateless_normal([tf.shape(y)[0], 1, self.rank], seed)
-        return tf.matmul(lengths, tf.gather(tf.identity(self.factors), y))[:, 0]
 
-    def _learn(self, split: Split, wanted: np.ndarray) -> None:
-        """Add the rows of the wanted classes, `[K]`."""
-        if not wanted[list(split.classes)].any():
-            return  # and spare the pass: most tasks end without a class to add to
-        states = self.counts, self.means, self.factors, self.rest, self.heaviness
-        kept = [state.numpy() for state in states]
-        for k, x, weight in _rows_by_class(split, wanted):
-            found = LowRank(*(part[k] for part in kept)).with_rows(x, weight)
-            for part, value in zip(kept, found, strict=True):
-                part[k] = value
-        for state, value in zip(states, kept, strict=True):
-            state.assign(value)
-
-
-def rank_for(size: int, num_classes: int) -> int:
+def rank_for(size: int, num_classes: int, most: int = RANK) -> int:
     """In how many directions the covariance of each of K classes of D features is kept."""
-    vectors = MOST_BYTES / (4 * size * num_classes)
-    return min(RANK, size, max(int(vectors) - 2, 1))  # mean and diagonal are two
+    of_all = 2 * size**2  # whitening, and products that it follows from
+    vectors = (MOST_BYTES / 4 - of_all) / (size * num_classes)
+    return min(most, size, max(int(vectors) - 2, 1))  # mean and diagonal are two
 
 
 def _rows_by_class(
-    split: Split, wanted: np.ndarray
+    batches: Batches, wanted: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Rows `[n, D]` of one wanted class after another, some hundreds at once, and their weights."""
     waiting: dict[int, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
@@ -153,14 +161,13 @@ def _rows_by_class(
         x, weight = (np.concatenate(parts) for parts in zip(*waiting.pop(k), strict=True))
         return k, x, weight
 
-    with split.measured():
-        for x, y, *weight in split.batches(MEASURING_BATCH):
-            rows, classes = x.numpy().astype(np.float64).reshape(len(x), -1), y.numpy()
-            weights = weight[0].numpy().astype(np.float64) if weight else np.ones(len(rows))
-            for k in np.unique(classes[wanted[classes]]):
-                of_k = classes == k
-                waiting[k].append((rows[of_k], weights[of_k]))
-                if sum(len(part) for part, _ in waiting[k]) >= ROWS_AT_ONCE:
-                    yield joined(k)
+    for x, y, *weight in batches:
+        rows, classes = x.numpy().astype(np.float64), y.numpy()
+        weights = weight[0].numpy().astype(np.float64) if weight else np.ones(len(rows))
+        for k in np.unique(classes[wanted[classes]]):
+            of_k = classes == k
+            waiting[k].append((rows[of_k], weights[of_k]))
+            if sum(len(part) for part, _ in waiting[k]) >= ROWS_AT_ONCE:
+                yield joined(k)
     for k in list(waiting):
         yield joined(k)

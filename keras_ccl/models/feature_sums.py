@@ -99,9 +99,38 @@ class FeatureSums(keras.layers.Layer):
             products = tf.reduce_sum(weighed * about, 0)
         return tf.reduce_sum(y, 0), tf.matmul(y, about, transpose_a=True), products
 
-    def moments(self) -> Moments:
-        """The sums so far, float64, of features less `offset`."""
-        counts, sums, products = (weight.numpy().astype(np.float64) for weight in self.kept)
+    def values(self) -> list[tf.Tensor]:
+        """Counts, sums and products, apart from the weights that hold them."""
+        return [tf.identity(weight) for weight in self.kept]
+
+    def plus(
+        self, values: list[tf.Tensor], features: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Values with those of rows added.
+
+        Args:
+            values: as `values` gives them.
+            features: `[B, D]`.
+            y: `[B]`, labels.
+            *weight: `[B]`, how much each row counts, or nothing.
+        """
+        one_hot = tf.one_hot(y, self.counts.shape[0])
+        added = self.of_rows(features, one_hot, weight[0] if weight else None)
+        return [old + new for old, new in zip(values, added, strict=True)]
+
+    def assign(self, values: list[tf.Tensor]) -> None:
+        """Keep values in place of those that are kept."""
+        for weight, value in zip(self.kept, values, strict=True):
+            weight.assign(value)
+
+    def moments(self, values: list[tf.Tensor] | None = None) -> Moments:
+        """The sums so far, float64, of features less `offset`.
+
+        Args:
+            values: as `values` gives them; None: those that are kept.
+        """
+        found = self.values() if values is None else values
+        counts, sums, products = (value.numpy().astype(np.float64) for value in found)
         return Moments(counts, sums, self._unpacked(products) if self.pairs else products)
 
     def solved(self, solve: Callable[[Moments], Linear]) -> Linear:

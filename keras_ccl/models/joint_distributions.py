@@ -10,7 +10,7 @@ from keras_ccl.bounds import distributions, likelihoods, mixtures, priors
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
 from keras_ccl.models import networks, rows
 from keras_ccl.models.backbones import freeze, seen_through
-from keras_ccl.models.feature_memory import MOST_BEHIND_BACKBONE, MOST_FEATURES, make_memory
+from keras_ccl.models.memories import make_memory, named_memory
 from keras_ccl.models.row_model import RowModel
 
 
@@ -47,16 +47,18 @@ class JointDistributions(RowModel):
             60, or of more than ten classes so many that all have 600.
         memory: what answers beside the networks where the first task lacks a class: a ridge
             regression on fixed features `"patches"`, `"fourier"`, `"relu"` or `"raw"`, as in
-            `ClosedFormHead`; `"auto"`: patches of images, ReLU features behind a backbone,
-            Fourier features of all else; or None.
-        memory_features: how many features it has at most. None: 4,900, which take 54 MB, or behind
-            a backbone 3,100, 22 MB.
+            `ClosedFormHead`; `"gaussians"`, of the rows of each class, where p(x|z) is Gaussian;
+            `"auto"`: patches of images, Gaussians of the features of a backbone (of more than
+            2,048: ReLU features of them), Fourier features of all else; or None.
+        memory_features: how many features it has at most; of Gaussians, directions in which the
+            covariance of a class is kept. None: 4,900 features, which take 54 MB, or behind a
+            backbone 3,100, 22 MB; 60 directions.
         seed: of initial weights and noise; None draws one, which `keras.utils.set_random_seed`
             decides.
         **kwargs: of `keras.Model`.
 
     Attributes:
-        feature_memory: a `FeatureMemory`, or None.
+        feature_memory: a `FeatureMemory`, a `GaussianMemory`, or None.
 
     Raises:
         ValueError: for an unknown option, or a network that does not fit.
@@ -117,10 +119,9 @@ class JointDistributions(RowModel):
         self.observation_scale = observation_scale
         self.prior = prior
         self.prior_components = prior_components
-        self.memory = memory
-        if memory_features is None:
-            memory_features = MOST_FEATURES if backbone is None else MOST_BEHIND_BACKBONE
-        self.memory_features = memory_features
+        self.memory, self.memory_features = named_memory(
+            memory, memory_features, observed_shape, behind_backbone=backbone is not None
+        )
         self.seed = seed
         self.observation = likelihoods.make_likelihood(
             likelihood, observation_scale, observed_shape
@@ -131,12 +132,11 @@ class JointDistributions(RowModel):
         )
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
         self.feature_memory = make_memory(
-            memory,
-            memory_features,
-            input_shape=observed_shape,
-            behind_backbone=backbone is not None,
-            num_classes=num_classes,
-            unit_range=self.observation.unit_range,
+            self.memory,
+            self.memory_features,
+            observed_shape,
+            num_classes,
+            self.observation,
         )
         self.make_noise()
         self.built = True
@@ -180,7 +180,7 @@ class JointDistributions(RowModel):
         logits = self.classify(q.mean(), training).logits_parameter()
         if self.feature_memory is None:
             return logits
-        return self.feature_memory.beside(logits, self.for_encoder(x))
+        return self.feature_memory.beside(logits, self.observe(x))
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array.

@@ -200,14 +200,14 @@ class JointVAE(KerasTraining, JointModel):
         return len(task.train.classes) < self.num_classes
 
     def begin_task(self, task: ReadyTask) -> None:
-        """Called before a task is learnt, whose classes are met as it is; the memory rests."""
+        """Called before a task is learnt, whose classes are met as it is."""
         if self.observation.asks_for_rows and not self.tasks_seen.numpy():
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         self.task_classes.assign(tf.zeros_like(self.task_classes))
         if self.feature_memory is not None:
             if self.lacks_classes(task) and not self.tasks_seen.numpy() and not self.memory_size:
                 self.grow_memory(self.feature_memory.size_for(task.train.rows))
-            self.feature_memory.rest()
+            self.feature_memory.begin(task.train, self.observe)
         self.method.begin_task(self, task)
 
     def end_task(self, task: ReadyTask) -> None:
@@ -215,7 +215,7 @@ class JointVAE(KerasTraining, JointModel):
         if self.prior == "mixture":
             self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
         if self.feature_memory is not None:
-            self.feature_memory.learn(task.train, self.for_encoder)
+            self.feature_memory.learn(task.train, self.observe)
         self.method.end_task(self, task)
         self.tasks_seen.assign_add(1)
 
