@@ -68,7 +68,9 @@ def test_logits_are_log_densities_where_each_class_has_its_own_variance_in_its_d
     common = root @ root.T + np.eye(DIM)
     whitening = np.linalg.cholesky(np.linalg.inv(common))
     belief = discriminants.Belief(directions=20, rows_per_feature=2)
-    found = discriminants.quadratic_discriminant(counts, means, factors, whitening, belief)
+    found = discriminants.quadratic_discriminant(
+        counts, means, factors @ whitening, whitening, belief
+    )
     x = rng.normal(size=(20, DIM))
     white = (x - found.centre) @ whitening
     along = np.einsum("krd,nd->nkr", factors, white @ whitening.T) - found.offsets

@@ -80,7 +80,7 @@ def whitening(moments: Moments) -> np.ndarray:
 def quadratic_discriminant(
     counts: np.ndarray,
     means: np.ndarray,
-    factors: np.ndarray,
+    whitened_factors: np.ndarray,
     whitening: np.ndarray,
     belief: Belief,
 ) -> Quadratic:
@@ -93,7 +93,8 @@ def quadratic_discriminant(
     Args:
         counts: `[K]`, rows of each class, or the sums of their weights.
         means: `[K, D]`.
-        factors: F_k, `[K, r, D]`: F_k'F_k is the covariance of a class in its kept directions.
+        whitened_factors: F_k T, `[K, r, D]`, the same for every belief: F_k'F_k is the covariance
+            of a class in its kept directions.
         whitening: T, `[D, D]`.
         belief: how much of it is believed.
     """
@@ -101,11 +102,11 @@ def quadratic_discriminant(
     centre = counts @ means / counts.sum()
     whitened = np.where(met[:, np.newaxis], means - centre, 0) @ whitening
     bias = -0.5 * np.square(whitened).sum(1)
-    offsets = np.zeros(factors.shape[:2])
-    turned = np.zeros((*factors.shape[:2], factors.shape[1]))
+    offsets = np.zeros(whitened_factors.shape[:2])
+    turned = np.zeros((*whitened_factors.shape[:2], whitened_factors.shape[1]))
     for k in np.flatnonzero(met):
         own = counts[k] / (counts[k] + belief.rows_per_feature * len(whitening))
-        directions = factors[k, : belief.directions] @ whitening
+        directions = whitened_factors[k, : belief.directions]
         kept = slice(len(directions))
         offsets[k, kept] = directions @ whitened[k]
         variances, axes = np.linalg.eigh(directions @ directions.T)

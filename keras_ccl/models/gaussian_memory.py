@@ -137,9 +137,9 @@ class GaussianMemory(Memory):
         weight = weight * (self.gaussians.counts.numpy()[y] > 0)
         if not weight.any():
             return
-        found = []
+        known, found = self._known(), []
         for number in range(len(BELIEFS)):
-            self._solve(number)
+            self._solve(known, number)
             self.discriminant.scale.assign(1.0)
             logits = np.concatenate([self._of_seen(tf.constant(part)) for part, *_ in held])
             found.append((*best_scale(logits.astype(np.float64), y, weight), number))
@@ -153,7 +153,7 @@ class GaussianMemory(Memory):
         self.feature_sums.assign(values)
         self._whiten(values)
         if self.size:
-            self._solve(int(self.discriminant.belief.numpy()))
+            self._solve(self._known(), int(self.discriminant.belief.numpy()))
             self.answers.assign(1.0)
 
     def _summed(self, batches: Batches, values: list[tf.Tensor]) -> Batches:
@@ -166,12 +166,17 @@ class GaussianMemory(Memory):
         moments = self.feature_sums.moments(values)
         self.gaussians.whitening.assign(whitening(moments))
 
-    def _solve(self, belief: int) -> None:
-        """The discriminant of the Gaussians, with one of `BELIEFS`."""
+    def _known(self) -> tuple[np.ndarray, ...]:
+        """What a discriminant follows from, whatever is believed."""
         kept = self.gaussians
         parts = kept.counts, kept.means, kept.factors, kept.whitening
         counts, means, factors, white = (part.numpy().astype(np.float64) for part in parts)
-        found = quadratic_discriminant(counts, means, factors, white, BELIEFS[belief])
+        return counts, means, factors @ white, white
+
+    def _solve(self, known: tuple[np.ndarray, ...], belief: int) -> None:
+        """The discriminant of the Gaussians, with one of `BELIEFS`."""
+        counts, means, whitened_factors, white = known
+        found = quadratic_discriminant(counts, means, whitened_factors, white, BELIEFS[belief])
         for weight, value in zip(self.discriminant.solved, found, strict=True):
             weight.assign(value)
 

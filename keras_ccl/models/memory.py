@@ -29,7 +29,7 @@ class Memory(keras.layers.Layer):
         logit_weight: what its logits weigh beside those of the networks.
     """
 
-    logit_weight = 1.0
+    logit_weight: float
 
     def __init__(self) -> None:
         super().__init__(trainable=False, dtype="float32")
