@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 import time
@@ -178,11 +179,18 @@ def test_rows(task: ccl.Task) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_export(classifier: Path, task: ccl.Task) -> None:
-    """Classify the test images of a task with ONNX Runtime and print the accuracy."""
+    """Classify the test images of a task with ONNX Runtime and print the accuracy.
+
+    Where labels are names, those of the outputs are in the model.json beside the file.
+    """
     x, y = test_rows(task)
     session = onnxruntime.InferenceSession(str(classifier))
     (probabilities,) = session.run(["probabilities"], {"x": x})
-    accuracy = (probabilities.argmax(1) == y).mean()
+    answers = probabilities.argmax(1)
+    if y.dtype.kind == "U":
+        about = json.loads((classifier.parent / "model.json").read_text())
+        answers = np.array(about["class_names"])[answers]
+    accuracy = (answers == y).mean()
     print(f"ONNX Runtime: accuracy {accuracy:.4f} on the test images of {task.name!r}")
 
 

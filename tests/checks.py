@@ -60,8 +60,9 @@ def tiny_networks(input_shape=(6,), num_classes=3, latent_dim=2, seed=0):
 
 
 def tiny(cls=ccl.CCLGM, input_shape=(6,), num_classes=3, latent_dim=2, seed=0, **options):
-    """A tiny model of any class."""
-    networks = tiny_networks(input_shape, num_classes, latent_dim, seed)
+    """A tiny model of any class; with `num_classes=None` of named classes, or open to new ones."""
+    classes = num_classes or len(options.get("class_names", "?"))
+    networks = tiny_networks(input_shape, classes, latent_dim, seed)
     of_tiny = {"likelihood": "bernoulli", "prior_components": 2}
     return cls(
         input_shape,

@@ -18,6 +18,7 @@ from keras_ccl.checkpointing.state import (
     check_state,
     is_within_task,
     restore_state,
+    room_of,
 )
 from keras_ccl.checkpointing.stop_request import StopRequest
 from keras_ccl.data.ready_tasks import CheckedTask, fingerprints_of
@@ -201,7 +202,7 @@ class Checkpoints(NoCheckpoints):
             "step": step,
             "logs": {name: float(value) for name, value in (logs or {}).items()},
             "stopped": bool(epoch and model.stop_training),
-            "memory_size": model.memory_size,
+            **room_of(model),
             "noise_at_start": self._noise_at_start,
             "passes": self._passes_at_start,
             "history": history.to_json() if len(history) else None,

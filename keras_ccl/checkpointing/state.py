@@ -111,6 +111,12 @@ def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]
     return found
 
 
+def room_of(model: Any) -> dict[str, Any]:
+    """How large a model has become with its rows and classes, a dict for JSON."""
+    names = {"class_names": list(model.class_names)} if model.is_open else {}
+    return {"memory_size": model.memory_size, **names}
+
+
 def _make_room(model: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Make the weights that a model has once its rows came, of the size that they were saved in.
 
@@ -121,5 +127,17 @@ def _make_room(model: Any, state: dict[str, Any], arrays: dict[str, np.ndarray])
     stored = sum(array.size for array in arrays.values())
     if type(size) is not int or not 0 <= size**2 <= 4 * stored:  # of patches there are fewer
         raise ValueError(f"memory_size {size}, with {stored} numbers stored")
+    _meet_classes(model, state, stored)
     if size and not model.memory_size:
         model.grow_memory(size)
+
+
+def _meet_classes(model: Any, state: dict[str, Any], stored: int) -> None:
+    """Let a model know the classes that it knew when it was saved."""
+    if not model.is_open:
+        return
+    names, known = tuple(state["class_names"]), model.class_names
+    if len(names) > stored or names[: len(known)] != known:
+        raise ValueError(f"class_names {names[:10]}, of a model that knows {known[:10]}")
+    if names != known:
+        model.grow_classes(names[len(known) :])

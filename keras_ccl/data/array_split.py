@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
+from keras_ccl.data.labels import Name
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
 from keras_ccl.data.validation import (
     DataSpec,
@@ -146,10 +147,29 @@ class ArraySplit:
 
     def held(self) -> ArraySplit:
         """A copy, checked once more: what becomes of the arrays then does not matter."""
-        check_rows(self.x, self.y, self.spec, self.where)
+        check_rows(self.x, self.y, self.spec.of_indices, self.where)
         split = copy.copy(self)
         split._held = self._tensors()
         return split
+
+    def labelled(self, spec: DataSpec) -> ArraySplit:
+        """The same rows where classes have the indices that `spec` tells."""
+        if self.spec.labels in (None, spec.labels) or spec.labels is None:
+            return self
+        split = copy.copy(self)
+        split.spec, split._held = spec, None
+        split.y = spec.indices(self.spec.labels.names_of(self.y), self.where)
+        return split
+
+    @property
+    def names(self) -> list[Name]:
+        """The names of the classes among the labels."""
+        return self.spec.names_of(self.classes)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of the rows, as whoever passed them calls the classes."""
+        return self.y if self.spec.labels is None else self.spec.labels.names_of(self.y)
 
     def _tensors(self) -> tuple[tf.Tensor, ...]:
         """Copies of x, y and the weights, if there are any."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import time
 import warnings
@@ -13,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import as_floats, check_not_black_and_white, is_bytes
-from keras_ccl.data.entry_check import EntryCheck
+from keras_ccl.data.entry_check import EntryCheck, is_batched, message_of
+from keras_ccl.data.labels import Name
 from keras_ccl.data.passes_made import (
     begun_when_read,
     make_passes,
@@ -22,7 +24,7 @@ from keras_ccl.data.passes_made import (
     shuffles_anew,
 )
 from keras_ccl.data.pipelines import shard_by_rows
-from keras_ccl.data.validation import DataSpec, check_shape
+from keras_ccl.data.validation import DataSpec
 
 PATIENCE_SECONDS = 30
 """A first pass that takes longer may be without an end, and says so."""
@@ -46,11 +48,11 @@ class DatasetSplit:
     def __init__(
         self, dataset: tf.data.Dataset, spec: DataSpec, where: str, steps: int | None = None
     ) -> None:
-        self.dataset, self.spec, self.where, self.limit = dataset, spec, where, steps
+        self.dataset, self.where, self.limit = dataset, where, steps
         self._passes = begun_when_read(dataset)
-        self.batched = self._is_batched()
-        self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
         self.entry_check = EntryCheck(spec, where)
+        self.batched = is_batched(dataset.element_spec, spec, where)
+        self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
         self.counted = self.rows = 0
         self.classes: set[int] = set()
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -59,13 +61,19 @@ class DatasetSplit:
                 "must be finite), received steps_per_epoch=None"
             )
 
-    def verify(self, batch_size: int) -> DatasetSplit:
-        """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows."""
+    def verify(self, batch_size: int, *, learns: bool = False) -> DatasetSplit:
+        """Read the rows of one epoch once and refuse what `check_rows` refuses, or no rows.
+
+        Args:
+            batch_size: rows per batch, where the dataset is not batched.
+            learns: whether labels may be names that are new.
+        """
+        given = self.spec
         self.counted = self.rows = 0
         brightest, deadline = 0, time.monotonic() + PATIENCE_SECONDS
         with self._read():
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
-                labels = self.entry_check.check(x, y, *weight)
+                labels = self.entry_check.check(x, y, *weight, learns=learns)
                 self.classes |= set(np.unique(labels).tolist())
                 if self.scaled:
                     brightest = max(brightest, x.max())
@@ -81,7 +89,26 @@ class DatasetSplit:
             raise ValueError(f"{self.where}: expected at least one row, received an empty dataset")
         if self.scaled:
             check_not_black_and_white(brightest, self.where)
-        return self
+        return self if given.labels is None else self.labelled(given.with_names(self.names))
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the model expects of rows."""
+        return self.entry_check.spec
+
+    @property
+    def names(self) -> list[Name]:
+        """The names of the classes among the labels."""
+        return self.spec.names_of(self.classes)
+
+    def labelled(self, spec: DataSpec) -> DatasetSplit:
+        """The same rows where classes have the indices that `spec` tells."""
+        if self.spec.labels in (None, spec.labels) or spec.labels is None:
+            return self
+        split = copy.copy(self)
+        split.entry_check = EntryCheck(spec, self.where)
+        split.classes = set(spec.indices(self.names, self.where).tolist())
+        return split
 
     def held(self) -> DatasetSplit:
         """Itself: rows of a dataset are checked wherever they enter."""
@@ -212,31 +239,8 @@ class DatasetSplit:
         rows = self._all_rows(batch_size)
         return rows if self.limit is None else rows.take(self.limit)
 
-    def _is_batched(self) -> bool:
-        element = self.dataset.element_spec
-        if not (isinstance(element, tuple) and len(element) in (2, 3)):
-            raise ValueError(
-                f"{self.where}: expected a dataset of (x, y) or (x, y, sample_weight), received "
-                f"{element}"
-            )
-        shape = element[0].shape
-        if shape.rank is None:
-            raise ValueError(f"{self.where}: expected x of known rank, received {element[0]}")
-        batched = shape.rank == len(self.spec.input_shape) + 1
-        check_shape(tuple(shape[1:] if batched else shape), self.spec, self.where)
-        return batched
-
     def _standard(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x, y, *rest = self.entry_check(x, y, *weight)
-        if y.shape.rank == 2:
-            one_hot = y.shape[1] == self.spec.num_classes and y.shape[1] != 1
-            y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
         x = tf.ensure_shape(as_floats(x, self.spec.unit_range), (None, *self.spec.input_shape))
         weights = (tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in rest)
-        return x, tf.ensure_shape(tf.cast(y, tf.int32), (None,)), *weights
-
-
-def message_of(error: tf.errors.OpError) -> str:
-    """What a `tf.errors.OpError` tells, without the name of the operation before it."""
-    lines = [line.strip() for line in error.message.splitlines() if line.strip()] or [repr(error)]
-    return next((line for line in lines if "Error: " in line), lines[0]).split("}} ")[-1]
+        return x, tf.ensure_shape(self.entry_check.indices(y), (None,)), *weights

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import is_bytes
-from keras_ccl.data.validation import DataSpec, check_rows, check_weight
+from keras_ccl.data.validation import DataSpec, check_rows, check_shape, check_weight
 
 
 class EntryCheck:
@@ -36,8 +38,15 @@ class EntryCheck:
         with tf.control_dependencies([told]):
             return tuple(tf.identity(part) for part in parts)
 
-    def check(self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray) -> np.ndarray:
-        """Raise a ValueError for a batch that does not fit; the class indices of one that does."""
+    def check(
+        self, x: np.ndarray, y: np.ndarray, *weight: np.ndarray, learns: bool = False
+    ) -> np.ndarray:
+        """Raise a ValueError for a batch that does not fit; the class indices of one that does.
+
+        Where it `learns`, names of classes may be new.
+        """
+        if learns and self.spec.labels is not None:
+            self.spec = self.spec.with_labels(self.spec.labels.extended(y, self.where))
         _, labels = check_rows(x, y, self.spec, self.where)
         if weight:
             check_weight(weight[0], len(x), self.where)
@@ -45,7 +54,7 @@ class EntryCheck:
 
     def _fits(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tf.Tensor:
         """Whether a batch fits, a boolean scalar. A comparison with NaN is false."""
-        held = [tf.shape(x)[0] == tf.shape(y)[0], self._labels_fit(tf.cast(y, tf.float64))]
+        held = [tf.shape(x)[0] == tf.shape(y)[0], self._labels_fit(y)]
         if self.spec.unit_range and not is_bytes(x.dtype, True):
             x = x if x.dtype.is_floating else tf.cast(x, tf.float32)
             held.append(tf.reduce_all((x >= 0) & (x <= 1)))
@@ -57,11 +66,31 @@ class EntryCheck:
         return tf.reduce_all(tf.stack(held))
 
     def _labels_fit(self, y: tf.Tensor) -> tf.Tensor:
-        classes = self.spec.num_classes
+        if self.spec.labels is not None:
+            return tf.reduce_all(tf.reduce_any(self._is_name(y), 1))
+        y, classes = tf.cast(y, tf.float64), self.spec.num_classes
         if y.shape.rank == 2 and y.shape[1] == classes and classes != 1:
             one_hot = tf.reduce_sum(y, 1) == 1
             return tf.reduce_all((y == 0) | (y == 1)) & tf.reduce_all(one_hot)
         return tf.reduce_all((y >= 0) & (y < classes) & (y == tf.floor(y)))
+
+    def indices(self, y: tf.Tensor) -> tf.Tensor:
+        """The class indices `[B]` int32 of labels that fit."""
+        if self.spec.labels is not None:
+            return tf.argmax(self._is_name(y), 1, tf.int32)
+        if y.shape.rank == 2:
+            one_hot = y.shape[1] == self.spec.num_classes and y.shape[1] != 1
+            y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
+        return tf.cast(y, tf.int32)
+
+    def _is_name(self, y: tf.Tensor) -> tf.Tensor:
+        """Whether each label `[B]` is each of the names, `[B, K]`."""
+        assert self.spec.labels is not None
+        y = tf.reshape(y, [-1, 1])
+        if y.dtype == tf.string:
+            return y == tf.constant(list(self.spec.labels.names))
+        kind = tf.float64 if y.dtype.is_floating else tf.int64
+        return tf.cast(y, kind) == tf.constant(list(self.spec.labels.names), kind)
 
     def _refuse(self, *parts: np.ndarray) -> bool:
         try:
@@ -70,3 +99,32 @@ class EntryCheck:
             self.refused = error
             raise
         return True
+
+
+def is_batched(element: Any, spec: DataSpec, where: str) -> bool:
+    """Whether the elements of a dataset are batches, not rows.
+
+    Args:
+        element: the `element_spec` of the dataset.
+        spec: what the model expects of rows.
+        where: their name in errors.
+
+    Raises:
+        ValueError: for elements that are neither.
+    """
+    if not (isinstance(element, tuple) and len(element) in (2, 3)):
+        raise ValueError(
+            f"{where}: expected a dataset of (x, y) or (x, y, sample_weight), received {element}"
+        )
+    shape = element[0].shape
+    if shape.rank is None:
+        raise ValueError(f"{where}: expected x of known rank, received {element[0]}")
+    batched = shape.rank == len(spec.input_shape) + 1
+    check_shape(tuple(shape[1:] if batched else shape), spec, where)
+    return batched
+
+
+def message_of(error: tf.errors.OpError) -> str:
+    """What a `tf.errors.OpError` tells, without the name of the operation before it."""
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()] or [repr(error)]
+    return next((line for line in lines if "Error: " in line), lines[0]).split("}} ")[-1]

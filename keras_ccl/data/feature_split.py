@@ -48,7 +48,7 @@ class FeatureSplit(ArraySplit):
                 done += len(rows)
         _check_number(split, done)
         y, *weight = (np.concatenate(parts) for parts in zip(*rest, strict=True))
-        spec = split.spec._replace(input_shape=shape, unit_range=False)
+        spec = split.spec.of_indices._replace(input_shape=shape, unit_range=False)
         super().__init__(x, y, spec, f"{split.where}, features of the backbone", *weight)
         self._own_batch = split.own_batch and max(len(y) for y, *_ in rest)
         if not self.on_disk:

@@ -30,10 +30,11 @@ class Fingerprints:
             split: an `ArraySplit`, a `DatasetSplit`, a `Transformed`, another function, or None.
         """
         if isinstance(split, ArraySplit):
-            return self._of_rows(split.x, split.y, split.weight)
+            return {**self._of_rows(split.x, split.y, split.weight), **_names_of(split)}
         if isinstance(split, DatasetSplit):
             elements, number = split.dataset.element_spec, split.dataset.cardinality()
-            return f"dataset of {int(number)} {tf.nest.map_structure(_in_words, elements)}"
+            told = f"dataset of {int(number)} {tf.nest.map_structure(_in_words, elements)}"
+            return {"dataset": told, **names} if (names := _names_of(split)) else told
         if isinstance(split, Transformed):
             settings = {k: np.asarray(value).tolist() for k, value in vars(split.transform).items()}
             how = {"class": type(split.transform).__name__, **settings}
@@ -45,12 +46,19 @@ class Fingerprints:
         return {k: self._of_array(np.asarray(p)) for k, p in parts.items() if p is not None}
 
     def _of_array(self, array: np.ndarray) -> str:
+        if array.dtype.kind == "O":  # such as names in a data frame
+            array = array.astype(str)
         place = array.__array_interface__
         key = (place["data"], place["strides"], array.shape, array.dtype.str)
         if key not in self._of_arrays:
             told = f"{array.dtype} {array.shape} {_hash(array)}"
             self._of_arrays[key] = array, told  # the array, so that its place is not used again
         return self._of_arrays[key][1]
+
+
+def _names_of(split: ArraySplit | DatasetSplit) -> dict[str, list]:
+    """The names that the class indices of a split stand for; nothing where labels are numbers."""
+    return {} if split.spec.labels is None else {"classes": list(split.spec.labels.names)}
 
 
 def _hash(array: np.ndarray) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.labels import LabelBook
 from keras_ccl.data.validation import check_positive
 
 BATCH = 32
@@ -36,13 +37,19 @@ def together(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
 
 
 def check_class_weight(
-    class_weight: Mapping[int, float] | None, num_classes: int
+    class_weight: Mapping[Any, float] | None,
+    num_classes: int,
+    labels: LabelBook | None = None,
+    *,
+    later: bool = False,
 ) -> list[float] | None:
     """The weight of each class, 1 where none is given; None where there are no weights.
 
     Args:
         class_weight: weights by class.
         num_classes: K.
+        labels: the names of the classes; None where they are numbers.
+        later: whether names may be among them that later tasks bring.
 
     Raises:
         ValueError: for a class that there is not, or a weight that is not a finite number >= 0.
@@ -53,6 +60,10 @@ def check_class_weight(
         raise ValueError(
             f"class_weight: expected a dict of weights by class, received {class_weight!r}"
         )
+    if labels is not None:
+        for label, weight in class_weight.items():
+            check_positive(f"class_weight[{label!r}]", weight, or_zero=True)
+        return labels.weights(class_weight, later=later)
     weights = [1.0] * num_classes
     for label, weight in class_weight.items():
         known = isinstance(label, int | np.integer) and 0 <= label < num_classes

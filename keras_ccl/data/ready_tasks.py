@@ -8,6 +8,7 @@ from typing import Any
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.dataset_split import DatasetSplit
 from keras_ccl.data.fingerprints import Fingerprints
+from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.passes_made import has_no_seed
 from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
 from keras_ccl.data.streams import Task, TaskStream
@@ -27,12 +28,14 @@ class ReadyTask:
         name: what tables and figures call the task.
         train: the rows to learn.
         validation: held-out rows, or None.
+        labels: the names of all classes once the task is learnt; None where they are numbers.
     """
 
     number: int
     name: str
     train: Split
     validation: Split | None = None
+    labels: LabelBook | None = None
 
 
 class CheckedTask:
@@ -46,6 +49,11 @@ class CheckedTask:
         steps_per_epoch: of the train split, or None.
         validation_split: the share of arrays to hold out where there are no validation rows.
         kept_test_bytes: a test split made when it is reached is kept up to this size.
+        follows_unread: whether an earlier task may bring classes that are not known yet.
+
+    Attributes:
+        spec: what the model expects of rows once the task is learnt, as far as that is known.
+        is_unread: whether the classes of this task, or of an earlier one, are not known yet.
 
     Raises:
         TypeError, ValueError: naming the task, what was expected and what came.
@@ -61,23 +69,38 @@ class CheckedTask:
         steps_per_epoch: int | None = None,
         validation_split: float = 0.0,
         kept_test_bytes: float = 0.0,
+        follows_unread: bool = False,
     ) -> None:
         self.number, self.name = number, task.name or f"task {number}"
-        self._spec, self._batch_size = spec, batch_size
+        self.spec, self._batch_size = spec, batch_size
         self._steps_per_epoch, self._validation_split = steps_per_epoch, validation_split
         self._kept_test_bytes = kept_test_bytes
-        self._train = self._checked(task.train, "train", steps_per_epoch)
-        self._validation = self._checked(task.validation, "validation")
-        self._test = self._checked(task.test, "test")
+        self._train = self._checked(task.train, "train", steps_per_epoch, learns=True)
+        self._brings: list[Name] = []  # the names of the classes of the task, once known
+        if isinstance(self._train, ArraySplit | DatasetSplit):
+            self.spec, self._brings = self._train.spec, self._train.names
+        self.is_unread = follows_unread or callable(self._train)
+        self._validation = self._checked(task.validation, "validation", learns=self.is_unread)
+        self._test = self._checked(task.test, "test", learns=self.is_unread)
         if not callable(self._train):  # a split that is too small to hold rows out is told now
             self._train, self._validation = self._held_out(self._train, self._validation)
 
-    def ready(self) -> ReadyTask:
-        """The task, its splits made by the functions that were given for them."""
-        train = self._reached(self._train, "train", self._steps_per_epoch)
-        validation = self._reached(self._validation, "validation")
+    def ready(self, spec: DataSpec | None = None) -> ReadyTask:
+        """The task, its splits made by the functions that were given for them.
+
+        Args:
+            spec: what the model expects of rows now; None: as when the task was checked. Further
+                names of classes are those of the train rows.
+        """
+        spec = (self.spec if spec is None else spec).with_names(self._brings)
+        train = self._reached(self._train, "train", spec, self._steps_per_epoch, learns=True)
+        spec = spec.with_names(train.names)
+        validation = self._reached(self._validation, "validation", spec)
+        if not callable(self._test):
+            self._reached(self._test, "test", spec)
         train, validation = self._held_out(train, validation)
-        return ReadyTask(self.number, self.name, train.held(), validation and validation.held())
+        held = validation and validation.held()
+        return ReadyTask(self.number, self.name, train.held(), held, spec.labels)
 
     def known_steps(self, batch_size: Callable[[int], int]) -> int | None:
         """The steps of an epoch; None where they are not known yet, or the rows end with it.
@@ -116,25 +139,40 @@ class CheckedTask:
                     stacklevel=2,
                 )
 
-    def test_split(self) -> Split | None:
-        """The rows that only ever measure, or None."""
-        split = self._reached(self._test, "test")
+    def test_split(self, spec: DataSpec | None = None) -> Split | None:
+        """The rows that only ever measure, or None; `spec` as in `ready`."""
+        split = self._reached(self._test, "test", self.spec if spec is None else spec)
         if isinstance(split, ArraySplit) and split.x.nbytes <= self._kept_test_bytes:
             self._test = split
         return split
 
-    def _checked(self, data: Any, kind: str, steps: int | None = None) -> Any:
+    def _checked(
+        self, data: Any, kind: str, steps: int | None = None, *, learns: bool = False
+    ) -> Any:
         """A split, or the function that will return it when the task is reached."""
         if isinstance(data, Transformed):
             x, y = data.rows  # what it is made of
-            check_rows(x, y, self._spec, self._where(kind))
-        return data if data is None or callable(data) else self._reached(data, kind, steps)
+            where, spec = self._where(kind), self.spec
+            if spec.labels is not None and learns:
+                spec = spec.with_labels(spec.labels.extended(y, where))
+            check_rows(x, y, spec, where)
+        if data is None or callable(data):
+            return data
+        return self._reached(data, kind, self.spec, steps, learns=learns)
 
-    def _reached(self, data: Any, kind: str, steps: int | None = None) -> Any:
+    def _reached(
+        self,
+        data: Any,
+        kind: str,
+        spec: DataSpec,
+        steps: int | None = None,
+        *,
+        learns: bool = False,
+    ) -> Any:
         if data is None:
             return None
-        where = self._where(kind)
-        return as_split(data, self._spec, where, batch_size=self._batch_size, steps=steps)
+        where, batch_size = self._where(kind), self._batch_size
+        return as_split(data, spec, where, batch_size=batch_size, steps=steps, learns=learns)
 
     def _held_out(self, train: Split, validation: Split | None) -> tuple[Split, Split | None]:
         if validation is None and self._validation_split:
@@ -184,11 +222,20 @@ def checked_tasks(
         first_number: of the first task, for errors.
         **options: of `CheckedTask`.
     """
-    kept = KEPT_TEST_BYTES / len(stream)
-    return [
-        CheckedTask(task, number, spec, kept_test_bytes=kept, **options)
-        for number, task in enumerate(stream, first_number)
-    ]
+    kept, found = KEPT_TEST_BYTES / len(stream), list[CheckedTask]()
+    for number, task in enumerate(stream, first_number):
+        before = found[-1] if found else None
+        found.append(
+            CheckedTask(
+                task,
+                number,
+                before.spec if before else spec,
+                kept_test_bytes=kept,
+                follows_unread=before is not None and before.is_unread,
+                **options,
+            )
+        )
+    return found
 
 
 def fingerprints_of(tasks: Sequence[CheckedTask]) -> dict[str, Any]:

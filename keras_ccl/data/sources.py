@@ -102,7 +102,7 @@ class Passes:
         kinds = tuple(np.asarray(part) for part in self.first)
         batched = kinds[0].ndim == len(spec.input_shape) + 1
         signature = tuple(
-            tf.TensorSpec((None, *kind.shape[1:]) if batched else kind.shape, kind.dtype)
+            tf.TensorSpec((None, *kind.shape[1:]) if batched else kind.shape, _dtype_of(kind))
             for kind in kinds
         )
 
@@ -115,6 +115,12 @@ class Passes:
             endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
             return dataset.apply(endless)
         return dataset
+
+
+def _dtype_of(kind: np.ndarray) -> Any:
+    """The type of labels that are text, which NumPy may hold as objects, or of numbers."""
+    text = kind.dtype.kind == "O" and all(isinstance(one, str | bytes) for one in kind.flat)
+    return tf.string if text or kind.dtype.kind in "US" else kind.dtype
 
 
 def _like_the_first(element: Any, kinds: Element) -> Element:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.dataset_split import DatasetSplit
+from keras_ccl.data.labels import check_one_kind
 from keras_ccl.data.sources import FORMS, Passes, is_tuple_of_rows, resolve
 from keras_ccl.data.validation import DataSpec
 
@@ -19,7 +20,13 @@ MEASURING_BATCH = 1000
 
 
 def as_split(
-    data: Any, spec: DataSpec, where: str, *, batch_size: int, steps: int | None = None
+    data: Any,
+    spec: DataSpec,
+    where: str,
+    *,
+    batch_size: int,
+    steps: int | None = None,
+    learns: bool = False,
 ) -> Split:
     """A checked split of what a user passed.
 
@@ -29,21 +36,24 @@ def as_split(
         where: its name in errors.
         batch_size: rows per batch, where a dataset is not batched.
         steps: batches per epoch of a dataset.
+        learns: whether labels may be names that are new, where the model takes such.
 
     Raises:
         TypeError, ValueError: naming `where`, what was expected and what came.
     """
     data = resolve(data)
     if isinstance(data, ArraySplit | DatasetSplit):
-        return data
+        return data.labelled(spec)
     if isinstance(data, keras.utils.PyDataset):
         data = Passes.of_py_dataset(data)
     if isinstance(data, Passes):
         data = data.as_dataset(spec, where)
     if isinstance(data, tf.data.Dataset):
-        return DatasetSplit(data, spec, where, steps).verify(batch_size)
+        return DatasetSplit(data, spec, where, steps).verify(batch_size, learns=learns)
     if is_tuple_of_rows(data):
-        x, y, *weight = (_as_array(part, where) for part in data)
+        x, y, *weight = (_as_array(part, where, k == 1) for k, part in enumerate(data))
+        if learns and spec.labels is not None:
+            spec = spec.with_labels(spec.labels.extended(y, where))
         return ArraySplit(x, y, spec, where, *weight)
     if isinstance(data, Iterator):
         raise TypeError(
@@ -53,7 +63,9 @@ def as_split(
     raise TypeError(f"{where}: expected {FORMS}; received {type(data)}")
 
 
-def _as_array(part: Any, where: str) -> np.ndarray:
+def _as_array(part: Any, where: str, labels: bool) -> np.ndarray:
+    if labels:
+        check_one_kind(part, where)
     try:
         return np.asarray(part)
     except ValueError as error:  # lists of unequal length

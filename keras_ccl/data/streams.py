@@ -7,6 +7,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from keras_ccl.data import class_groups
+from keras_ccl.data.labels import Name
 from keras_ccl.data.sources import FORMS, is_source
 from keras_ccl.data.transformations import (
     Arrays,
@@ -159,7 +160,7 @@ def split(
     data: HasTrain,
     *,
     classes_per_task: int = 2,
-    order: Sequence[int] | None = None,
+    order: Sequence[Name] | None = None,
     seed: int | None = None,
 ) -> TaskStream:
     """Build a stream in which every task brings new classes: class-incremental learning.
@@ -168,7 +169,7 @@ def split(
     told which task an image belongs to.
 
     Args:
-        data: As in `permuted`, with integer labels, `[N]` or `[N, 1]`.
+        data: As in `permuted`, with labels that are integers or names, `[N]` or `[N, 1]`.
         classes_per_task: The number of classes per task; the last task may have fewer.
         order: The order in which the classes come; sorted by default.
         seed: The seed of a random order, in place of `order`.

@@ -91,7 +91,7 @@ class ClassSelection:
         classes: The labels to keep.
     """
 
-    def __init__(self, classes: Sequence[int]) -> None:
+    def __init__(self, classes: Sequence[Any]) -> None:
         self.classes = classes
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> Arrays:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ccl.data.byte_inputs import as_floats, is_bytes
+from keras_ccl.data.class_indices import check_numbers, class_indices, refuse_where
+from keras_ccl.data.labels import LabelBook, Name, check_one_kind
 
 
 class DataSpec(NamedTuple):
@@ -16,11 +18,38 @@ class DataSpec(NamedTuple):
         input_shape: The shape of one input.
         num_classes: The number of classes, K.
         unit_range: Whether inputs must lie in [0, 1], as a Bernoulli likelihood requires.
+        labels: The names of the classes; None where labels are numbers from 0 to K - 1.
     """
 
     input_shape: tuple[int, ...]
     num_classes: int
     unit_range: bool
+    labels: LabelBook | None = None
+
+    @property
+    def of_indices(self) -> "DataSpec":
+        """The same of rows whose labels are indices already."""
+        return self._replace(labels=None)
+
+    def with_labels(self, labels: LabelBook | None) -> "DataSpec":
+        """The same with these names of the classes; None changes nothing."""
+        if labels is None:
+            return self
+        return self._replace(labels=labels, num_classes=labels.num_classes)
+
+    def with_names(self, names: Iterable[Name]) -> "DataSpec":
+        """The same with further names of classes, where the model takes such."""
+        return self if self.labels is None else self.with_labels(self.labels.plus(names))
+
+    def names_of(self, classes: Iterable[int]) -> list[Name]:
+        """The names of classes, by their indices."""
+        return [k if self.labels is None else self.labels.names[k] for k in sorted(classes)]
+
+    def indices(self, y: ArrayLike, where: str) -> np.ndarray:
+        """Convert labels to class indices, `[N]` int32; errors name `where`."""
+        if self.labels is None:
+            return class_indices(y, self.num_classes, where)
+        return self.labels.indices(y, where)
 
 
 def check_choice(option: str, value: Any, choices: Collection[Any]) -> None:
@@ -99,21 +128,6 @@ def check_input_shape(shape: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-def check_numbers(dtype: np.dtype, where: str, expected: str = "real numbers") -> None:
-    """Refuse values that are not real numbers.
-
-    Args:
-        dtype: Their type.
-        where: Where they come from, for the error, such as `"task 3, train"`.
-        expected: What was expected, for the error.
-
-    Raises:
-        ValueError: If they are text, complex, dates or objects.
-    """
-    if not np.can_cast(dtype, np.float32, "same_kind"):
-        raise ValueError(f"{where}: expected {expected}, received dtype {dtype}")
-
-
 def check_shape(shape: Sequence[int | None], spec: DataSpec, where: str) -> None:
     """Refuse inputs whose shape differs from that of the model.
 
@@ -132,6 +146,29 @@ def check_shape(shape: Sequence[int | None], spec: DataSpec, where: str) -> None
         raise ValueError(f"{where}: x is {tuple(shape)}, the model expects {spec.input_shape}")
 
 
+def classes_of(
+    num_classes: int | None, class_names: Sequence[Name] | LabelBook | None
+) -> tuple[LabelBook | None, int]:
+    """Check the two options of a model that tell its classes.
+
+    Args:
+        num_classes: The number of classes, or None.
+        class_names: Their names, or None.
+
+    Returns:
+        The names, None where labels are numbers; and how many classes a model has room for.
+
+    Raises:
+        ValueError: If they do not fit; see `LabelBook.for_model`.
+    """
+    labels = LabelBook.for_model(num_classes, class_names)
+    if labels is not None:
+        return labels, labels.num_classes
+    check_positive("num_classes", num_classes, integer=True)
+    assert num_classes is not None
+    return None, num_classes
+
+
 def check_rows(
     x: ArrayLike, y: ArrayLike, spec: DataSpec, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -139,7 +176,7 @@ def check_rows(
 
     Args:
         x: Inputs, `[N, ...]`.
-        y: Labels, `[N]`, `[N, 1]` or one-hot `[N, K]`.
+        y: Labels, `[N]` or `[N, 1]`, numbers or names; or one-hot `[N, K]`.
         spec: What the model expects.
         where: Where the data come from, for errors, such as `"task 3, train"`.
 
@@ -151,6 +188,7 @@ def check_rows(
         ValueError: If the data do not fit; the error names `where`, what was expected and what was
             received.
     """
+    check_one_kind(y, where)
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
         raise ValueError(
@@ -160,7 +198,7 @@ def check_rows(
     check_numbers(x.dtype, where, "real numbers in x")
     if len(x) and not is_bytes(x.dtype, spec.unit_range):
         _check_range(x, spec, where)
-    return as_floats(x, spec.unit_range), class_indices(y, spec.num_classes, where)
+    return as_floats(x, spec.unit_range), spec.indices(y, where)
 
 
 def check_weight(weight: ArrayLike, rows: int, where: str) -> np.ndarray:
@@ -185,42 +223,8 @@ def check_weight(weight: ArrayLike, rows: int, where: str) -> np.ndarray:
             f"{given.dtype} {given.shape}"
         )
     bad = ~np.isfinite(weight) | (weight < 0)
-    _refuse_where(bad, weight, where, "expected finite sample_weights >= 0")
+    refuse_where(bad, weight, where, "expected finite sample_weights >= 0")
     return weight.astype(np.float32)
-
-
-def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
-    """Convert labels to class indices.
-
-    Args:
-        y: Integers `[N]` or `[N, 1]`, or one-hot rows `[N, K]`.
-        num_classes: The number of classes, K.
-        where: Where the labels come from, for errors.
-
-    Returns:
-        The indices in [0, K), `[N]` int32.
-
-    Raises:
-        ValueError: If labels are fractional, negative, too large or not one-hot.
-    """
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim == 2 and y.shape[1] == num_classes:
-        return _one_hot_to_indices(y, where)
-    if y.ndim != 1:
-        raise ValueError(
-            f"{where}: expected labels [N] or one-hot [N, {num_classes}], received {y.shape}"
-        )
-    check_numbers(y.dtype, where, "integer labels")
-    whole = np.full(len(y), True)
-    if y.dtype.kind not in "iub":
-        whole = np.isfinite(y) & (y == np.floor(y))
-    _refuse_where(~whole, y, where, "expected integer labels")
-    _refuse_where(
-        (y < 0) | (y >= num_classes), y, where, f"expected labels from 0 to {num_classes - 1}"
-    )
-    return y.astype(np.int32)
 
 
 def _check_range(x: np.ndarray, spec: DataSpec, where: str) -> None:
@@ -233,16 +237,3 @@ def _check_range(x: np.ndarray, spec: DataSpec, where: str) -> None:
             f"{where}: a Bernoulli likelihood expects x in [0, 1], received x from {low} to {high}"
             + ("; divide by 255" if high <= 255 and low >= 0 and high > 1 else "")
         )
-
-
-def _one_hot_to_indices(y: np.ndarray, where: str) -> np.ndarray:
-    valid = np.isin(y, (0, 1)).all(1) & (y.sum(1) == 1)
-    _refuse_where(~valid, y, where, "expected one-hot rows, a single 1 among 0")
-    return y.argmax(1).astype(np.int32)
-
-
-def _refuse_where(bad: np.ndarray, y: np.ndarray, where: str, expected: str) -> None:
-    """Raise an error about the first of the labels that are marked as bad, if there are any."""
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise ValueError(f"{where}: {expected}, received {y[row].tolist()} in row {row}")

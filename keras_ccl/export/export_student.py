@@ -71,7 +71,7 @@ def export_student(
         quantize: `"int8"` also writes `classifier.int8.onnx`, with 8-bit weights.
         examples: Inputs `[N, *input_shape]` and labels `[N]` to compare on, and to measure the
             accuracy on.
-        class_names: The name of each of the K classes; by default their numbers.
+        class_names: The name of each of the K classes; by default `model.class_names`.
         overwrite: Whether the content of `directory` may be replaced.
 
     Returns:
@@ -113,7 +113,7 @@ def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[s
 
     Args:
         model: The student.
-        class_names: The name of each of the K classes; by default their numbers.
+        class_names: The name of each of the K classes; by default `model.class_names`.
 
     Returns:
         The metadata.
@@ -121,7 +121,7 @@ def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[s
     Raises:
         ValueError: If there are not K names.
     """
-    names = [str(name) for name in class_names or range(model.num_classes)]
+    names = [str(name) for name in class_names or model.class_names]
     if len(names) != model.num_classes:
         raise ValueError(f"class_names: expected {model.num_classes}, received {len(names)}")
     return {

@@ -1,9 +1,11 @@
 """CCLGM: continual classification with a frozen teacher that generates the tasks learnt before."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.methods.generative_replay import GenerativeReplay
 from keras_ccl.methods.ready_made import ReadyMade
 
@@ -17,7 +19,10 @@ class CCLGM(ReadyMade):
 
     Args:
         input_shape: shape of one x: (height, width, channels), or any other.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
+        class_names: the names of the classes, strings or integers, which labels are then; None:
+            labels are numbers from 0 to K - 1, or where `num_classes` is None too, any strings or
+            integers, which extend the model as tasks bring them.
         latent_dim: Z.
         architecture: `"dense"` or `"convolutional"`, the networks where none are given.
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, as in `JointDistributions`.
@@ -52,8 +57,9 @@ class CCLGM(ReadyMade):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
+        class_names: Sequence[Name] | LabelBook | None = None,
         latent_dim: int = 40,
         architecture: str = "dense",
         encoder: keras.Model | None = None,
@@ -82,6 +88,7 @@ class CCLGM(ReadyMade):
         super().__init__(
             input_shape,
             num_classes,
+            class_names=class_names,
             latent_dim=latent_dim,
             architecture=architecture,
             encoder=encoder,
@@ -111,7 +118,9 @@ class CCLGM(ReadyMade):
         )
 
     @classmethod
-    def paper(cls, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> "CCLGM":
+    def paper(
+        cls, input_shape: tuple[int, ...], num_classes: int | None = None, **kwargs: Any
+    ) -> "CCLGM":
         """The method as printed: N(0, I), mixed batches, hard labels from z, every weight 1.
 
         L_I has weight 0 and x~ is the mean of p(x|z), as in the reference code.

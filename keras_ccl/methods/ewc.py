@@ -1,6 +1,7 @@
 """EWC: a quadratic penalty on moving what earlier tasks need, and no replay: a baseline."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds import objectives
+from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.validation import check_positive
 from keras_ccl.methods.fisher import diagonal_fisher, squared_gradient_sums
@@ -59,10 +61,18 @@ class ElasticWeightConsolidation(Method):
         if self.penalty_weight is None:
             self.penalty_weight = PENALTY_WEIGHTS[model.architecture]
         variables = model.trainable_variables
+        self._trace(model)
         self.fisher = [self.weight_beside(v, f"fisher_{k}") for k, v in enumerate(variables)]
         self.anchor = [self.weight_beside(v, f"anchor_{k}") for k, v in enumerate(variables)]
+
+    def _trace(self, model: JointVAE) -> None:
         loss = functools.partial(self.loss_of_row, model)
-        self._sums = squared_gradient_sums(loss, [variable.value for variable in variables])
+        variables = [variable.value for variable in model.trainable_variables]
+        self._sums = squared_gradient_sums(loss, variables)
+
+    def grow(self, model: JointVAE, *, anew: bool) -> None:
+        super().grow(model, anew=anew)
+        self._trace(model)
 
     def term_weights(self) -> dict[str, float]:
         return {"penalty": float(self.penalty_weight or 0.0)}
@@ -120,6 +130,7 @@ class EWC(ReadyMade):
     Args:
         input_shape: as in `JointDistributions`.
         num_classes: as in `JointDistributions`.
+        class_names: as in `JointDistributions`.
         latent_dim: as in `JointDistributions`.
         architecture: as in `JointDistributions`.
         encoder: as in `JointDistributions`.
@@ -141,8 +152,9 @@ class EWC(ReadyMade):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
+        class_names: Sequence[Name] | LabelBook | None = None,
         latent_dim: int = 40,
         architecture: str = "dense",
         encoder: keras.Model | None = None,
@@ -163,6 +175,7 @@ class EWC(ReadyMade):
         super().__init__(
             input_shape,
             num_classes,
+            class_names=class_names,
             latent_dim=latent_dim,
             architecture=architecture,
             encoder=encoder,

@@ -108,9 +108,17 @@ class GenerativeReplay(Method):
                 "replay_from: expected 'gaussians' with memory='gaussians', which rows are drawn "
                 f"of, received memory={model.memory!r}"
             )
+        self._trace(model)
+
+    def _trace(self, model: JointVAE) -> None:
         self._draw_old = tf.function(
             lambda n, variant: self._generate(model, n, variant=variant, of_new=False)
         )
+
+    def grow(self, model: JointVAE, *, anew: bool) -> None:
+        super().grow(model, anew=anew)
+        self.teacher.grow_beside(model, anew=anew)
+        self._trace(model)
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Note whether the task lacks a class: what is novel and what rows weigh depend on it."""

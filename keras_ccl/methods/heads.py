@@ -18,7 +18,7 @@ class NearestClassMean(ClosedFormHead):
 
     Args:
         input_shape: as in `ClosedFormHead`, like all others.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
         **kwargs: the other arguments of `ClosedFormHead`.
     """
 
@@ -34,7 +34,7 @@ class StreamingLDA(ClosedFormHead):
 
     Args:
         input_shape: as in `ClosedFormHead`, like the others.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
         shrinkage: the share of the covariance that is replaced by a multiple of the identity.
         **kwargs: the other arguments of `ClosedFormHead`.
     """
@@ -44,7 +44,7 @@ class StreamingLDA(ClosedFormHead):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
         shrinkage: float = 1e-4,
         **kwargs: Any,
@@ -63,7 +63,7 @@ class RandomFeatureRidge(ClosedFormHead):
 
     Args:
         input_shape: as in `ClosedFormHead`, like the others.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
         features: `"fourier"`, `"relu"` (RanPAC), `"patches"` or `"raw"`.
         penalty: of the squared coefficients, in units of the mean variance of a feature; None:
             chosen at the end of each task by generalised cross-validation, from the sums alone.
@@ -75,7 +75,7 @@ class RandomFeatureRidge(ClosedFormHead):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
         features: str = "fourier",
         penalty: float | None = None,

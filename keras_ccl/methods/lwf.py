@@ -42,6 +42,10 @@ class LearningWithoutForgetting(Method):
         self.teacher = model.frozen_copy("teacher")
         self.known = self.weight_beside(model.task_classes, "known")  # [K], 1: learnt before
 
+    def grow(self, model: JointVAE, *, anew: bool) -> None:
+        super().grow(model, anew=anew)
+        self.teacher.grow_beside(model, anew=anew)
+
     def is_active(self, tasks_seen: int) -> bool:
         return tasks_seen > 0
 

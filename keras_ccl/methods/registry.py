@@ -20,7 +20,9 @@ Maker = Callable[..., JointVAE]
 def joint_vae_with(method: type[Method]) -> Maker:
     """A maker of `JointVAE`s with a method of this class."""
 
-    def make(input_shape: tuple[int, ...], num_classes: int, **options: Any) -> JointVAE:
+    def make(
+        input_shape: tuple[int, ...], num_classes: int | None = None, **options: Any
+    ) -> JointVAE:
         own = {name: options.pop(name) for name in method.option_names if name in options}
         return JointVAE(input_shape, num_classes, method=method(**own), **options)
 

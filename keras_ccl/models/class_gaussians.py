@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_ccl.bounds.low_rank import LowRank
 from keras_ccl.training import replicas
+from keras_ccl.training.grown_weights import grow
 
 RANK = 60
 """Directions in which the covariance of a class is kept, at most."""
@@ -61,7 +62,7 @@ class ClassGaussians(keras.layers.Layer):
     def __init__(self, shape: tuple[int, ...], num_classes: int, *, rank: int = RANK) -> None:
         super().__init__(trainable=False, dtype="float32")
         self.shape, size = shape, int(np.prod(shape))
-        self.rank = rank_for(size, num_classes, rank)
+        self.rank, self._most = rank_for(size, num_classes, rank), rank
         self.counts = replicas.state(self, "counts", (num_classes,))
         self.new = replicas.state(self, "new", (num_classes,))
         self.means = replicas.state(self, "means", (num_classes, size))
@@ -71,6 +72,19 @@ class ClassGaussians(keras.layers.Layer):
         self.whitening = replicas.state(self, "whitening", (size, size))
         self.root = replicas.state(self, "root", ())
         self.built = True
+
+    def grow_classes(self, num_classes: int) -> None:
+        """Have room for more classes, with fewer directions each where all would take too much."""
+        size = self.means.shape[1]
+        rank = rank_for(size, num_classes, self._most)
+        left = np.square(self.factors.numpy()[:, rank:]).sum(1)  # the longest come first
+        self.rest.assign(self.rest.numpy() + left)
+        self.rank = rank
+        for state in (self.counts, self.new, self.heaviness):
+            grow(state, (num_classes,))
+        for state in (self.means, self.rest):
+            grow(state, (num_classes, size))
+        grow(self.factors, (num_classes, rank, size))
 
     def begin(self, classes: Collection[int], batches: Batches) -> None:
         """Learn the classes that no earlier task had.

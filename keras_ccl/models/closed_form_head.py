@@ -1,15 +1,17 @@
 """ClosedFormHead: a classifier on features that do not change, solved from sums over the rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_ccl.bounds import likelihoods
-from keras_ccl.bounds.closed_form import Linear, Moments
+from keras_ccl.bounds.closed_form import NEVER, Linear, Moments
+from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
-from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
+from keras_ccl.data.validation import check_choice, check_input_shape, check_positive, classes_of
 from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.current_and_old import MEASURED_ROWS
 from keras_ccl.models.feature_sums import MOST_FEATURES, FeatureSums
@@ -29,7 +31,8 @@ class ClosedFormHead(KerasTraining):
 
     Args:
         input_shape: shape of one x: (height, width, channels), or any other.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
+        class_names: as in `JointDistributions`.
         features: `"raw"`: x itself; `"relu"` or `"fourier"`: of random projections; `"patches"`:
             of the patches of an image.
         feature_count: D, how many random features at most. The default takes 34 MB.
@@ -64,8 +67,9 @@ class ClosedFormHead(KerasTraining):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
+        class_names: Sequence[Name] | LabelBook | None = None,
         features: str = "raw",
         feature_count: int = MOST_FEATURES,
         backbone: keras.Model | None = None,
@@ -76,11 +80,11 @@ class ClosedFormHead(KerasTraining):
         input_shape = check_input_shape(input_shape)
         observed_shape, likelihood = seen_through(backbone, input_shape, likelihood)
         check_choice("features", features, tuple(FEATURES))
-        check_positive("num_classes", num_classes, integer=True)
+        labels, num_classes = classes_of(num_classes, class_names)
         check_positive("feature_count", feature_count, integer=True)
         super().__init__(**kwargs)
         self.input_shape, self.observed_shape = input_shape, observed_shape
-        self.num_classes, self.backbone = num_classes, freeze(backbone)
+        self.labels, self.num_classes, self.backbone = labels, num_classes, freeze(backbone)
         self.features, self.feature_count = features, feature_count
         self.likelihood, self.seed = likelihood, seed
         self.observation = likelihoods.make_likelihood(likelihood, None, observed_shape)
@@ -164,8 +168,15 @@ class ClosedFormHead(KerasTraining):
         """Held-out rows of the current task."""
         return split.batches(batch_size)
 
+    def grow_to(self, num_classes: int, *, anew: bool, **options: Any) -> None:
+        super().grow_to(num_classes, anew=anew)
+        with self.distribute_strategy.scope():
+            self.feature_sums.grow_classes(num_classes)
+            self.linear.grow_classes(num_classes, bias=0.0 if anew else NEVER)
+
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt: the first tells how to standardise, and the offset."""
+        self.meet(task.labels)
         if self.tasks_seen.numpy():
             return
         if self.observation.asks_for_rows:

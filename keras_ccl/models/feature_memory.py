@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
-from keras_ccl.bounds.closed_form import ridge
+from keras_ccl.bounds.closed_form import NEVER, ridge
 from keras_ccl.bounds.likelihoods import Likelihood
 from keras_ccl.data.splits import measured_batches
 from keras_ccl.models.feature_sums import FeatureSums
@@ -76,6 +76,12 @@ class FeatureMemory(Memory):
         )
         self.feature_sums = FeatureSums(self.feature_map.size, self._num_classes)
         self.linear = CentredLinear(self.feature_map.size, self._num_classes)
+
+    def grow_classes(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        if self.size:
+            self.feature_sums.grow_classes(num_classes)
+            self.linear.grow_classes(num_classes, bias=NEVER)
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         return self.linear(self._featurize(x))

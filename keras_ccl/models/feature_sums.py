@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_ccl.bounds.closed_form import Linear, Moments
 from keras_ccl.training import replicas
+from keras_ccl.training.grown_weights import grow
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -65,6 +66,11 @@ class FeatureSums(keras.layers.Layer):
     def kept_bytes(self) -> int:
         """Bytes of counts, sums and products."""
         return sum(weight.numpy().nbytes for weight in self.kept)
+
+    def grow_classes(self, num_classes: int) -> None:
+        """Have sums of more classes."""
+        grow(self.counts, (num_classes,))
+        grow(self.sums, (num_classes, self.size))
 
     def begin(self, split: Split, featurize: Callable) -> None:
         """Take the mean features of some rows of the first task as the offset.

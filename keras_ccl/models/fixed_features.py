@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.likelihoods import is_image
+from keras_ccl.training.grown_weights import grow
 
 UNIT_RANGE_FREQUENCY = 2.5
 """Radians, of the cosines of `"fourier"`, about as far apart as two rows of values in [0, 1] are;
@@ -161,6 +162,11 @@ class CentredLinear(keras.layers.Layer):
         self.kernel = self.add_weight(name="kernel", shape=(size, num_classes), **state)
         self.bias = self.add_weight(name="bias", shape=(num_classes,), **state)
         self.built = True
+
+    def grow_classes(self, num_classes: int, bias: float) -> None:
+        """Have logits of more classes, which are `bias` until weights are set."""
+        grow(self.kernel, (self.kernel.shape[0], num_classes))
+        grow(self.bias, (num_classes,), bias)
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
         return (features - self.centre) @ self.kernel + self.bias

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.bounds.closed_form import NEVER
 from keras_ccl.bounds.discriminants import (
     BELIEFS,
     best_scale,
@@ -20,6 +21,7 @@ from keras_ccl.models.class_gaussians import RANK, Batches, ClassGaussians
 from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.memory import Memory
 from keras_ccl.training import replicas
+from keras_ccl.training.grown_weights import grow
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -78,6 +80,13 @@ class GaussianMemory(Memory):
             raise ValueError(f"expected {self.gaussians.rank} directions, received {size}")
         super().grow(size, seed)
         self.discriminant = Discriminant(self.gaussians)
+
+    def grow_classes(self, num_classes: int) -> None:
+        self.gaussians.grow_classes(num_classes)
+        self.feature_sums.grow_classes(num_classes)
+        if self.size:
+            self.size = self.gaussians.rank
+            self.discriminant.grow_with(self.gaussians)
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         return self._of_seen(self._seen(x))
@@ -205,6 +214,14 @@ class Discriminant(keras.layers.Layer):
         self.belief = replicas.state(self, "belief", (), "int32")
         self.solved = [self.centre, self.means, self.bias, self.offsets, self.turned]
         self.built = True
+
+    def grow_with(self, gaussians: ClassGaussians) -> None:
+        """Have room for the classes that Gaussians have, which are met when it is solved next."""
+        classes, rank, size = gaussians.factors.shape
+        grow(self.means, (classes, size))
+        grow(self.bias, (classes,), NEVER)
+        grow(self.offsets, (classes, rank))
+        grow(self.turned, (classes, rank, rank))
 
     def call(self, x: tf.Tensor, whitening: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
         classes, rank, size = factors.shape

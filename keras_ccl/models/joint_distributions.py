@@ -1,5 +1,6 @@
 """JointDistributions: p(x, y, z) = p(x|z) p(y|z) p(z) and its posterior q(z|x), over tensors."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -7,8 +8,9 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from keras_ccl.bounds import distributions, likelihoods, mixtures, priors
-from keras_ccl.data.validation import check_choice, check_input_shape, check_positive
-from keras_ccl.models import networks, rows
+from keras_ccl.data.labels import LabelBook, Name
+from keras_ccl.data.validation import check_choice, check_input_shape, check_positive, classes_of
+from keras_ccl.models import growing, networks, rows
 from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.memories import make_memory, named_memory
 from keras_ccl.models.row_model import RowModel
@@ -28,7 +30,10 @@ class JointDistributions(RowModel):
 
     Args:
         input_shape: shape of one x: (height, width, channels), or any other.
-        num_classes: K.
+        num_classes: K; None where it follows from names.
+        class_names: the names of the classes, strings or integers, which labels are then; None:
+            labels are numbers from 0 to K - 1, or where `num_classes` is None too, any strings or
+            integers, which extend the model as tasks bring them.
         latent_dim: Z.
         architecture: `"dense"` or `"convolutional"`, the networks where none are given.
         encoder: x `[B, *input_shape]` -> `[B, 2 Z]`, the mean beside the raw log-variance.
@@ -81,8 +86,9 @@ class JointDistributions(RowModel):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
+        class_names: Sequence[Name] | LabelBook | None = None,
         latent_dim: int = 40,
         architecture: str = "dense",
         encoder: keras.Model | None = None,
@@ -102,8 +108,9 @@ class JointDistributions(RowModel):
         input_shape = check_input_shape(input_shape)
         observed_shape, likelihood = seen_through(backbone, input_shape, likelihood)
         check_choice("prior", prior, tuple(priors.PRIORS))
-        check_positive("num_classes", num_classes, integer=True)
+        labels, num_classes = classes_of(num_classes, class_names)
         check_positive("latent_dim", latent_dim, integer=True)
+        components_follow = prior_components is None  # from the number of classes
         if prior_components is None:
             prior_components = mixtures.components_for(num_classes)
         check_positive("prior_components", prior_components, integer=True)
@@ -112,13 +119,13 @@ class JointDistributions(RowModel):
         super().__init__(**kwargs)
         self.input_shape, self.observed_shape = input_shape, observed_shape
         self.backbone = freeze(backbone)
-        self.num_classes = num_classes
+        self.labels, self.num_classes = labels, num_classes
         self.latent_dim = latent_dim
         self.architecture = architecture
         self.likelihood = likelihood
         self.observation_scale = observation_scale
         self.prior = prior
-        self.prior_components = prior_components
+        self.prior_components, self._components_follow = prior_components, components_follow
         self.memory, self.memory_features = named_memory(
             memory, memory_features, observed_shape, behind_backbone=backbone is not None
         )
@@ -130,6 +137,8 @@ class JointDistributions(RowModel):
         self.encoder, self.decoder, self.classifier = networks.complete(
             given, architecture, observed_shape, num_classes, latent_dim, seed=seed
         )
+        if self.is_open:
+            growing.check_can_grow(self.classifier)
         self.p_z = priors.PRIORS[prior](latent_dim, num_classes, prior_components)
         self.feature_memory = make_memory(
             self.memory,
@@ -140,6 +149,11 @@ class JointDistributions(RowModel):
         )
         self.make_noise()
         self.built = True
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, without the networks."""
+        follows = self.is_open and self._components_follow
+        return {**super().options(), **({"prior_components": None} if follows else {})}
 
     def encode(self, x: tf.Tensor, training: bool = False) -> tfd.Distribution:
         """q(z|x), of batch shape `[B]` over `[Z]`, for x `[B, *input_shape]`, floats or bytes."""

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.bounds.mixtures import components_for
 from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_numbers, check_positive, check_shape
-from keras_ccl.models import networks, rows
+from keras_ccl.models import growing, networks, rows
 from keras_ccl.models.joint_distributions import JointDistributions
 
 FORMAT = 1
@@ -150,6 +151,32 @@ class JointModel(JointDistributions):
         """Copy networks, p(x|z) and p(z) of a model of the same structure: this answers as it."""
         for part in (*SLOTS, "observation", "p_z"):
             copy_state(getattr(model, part), getattr(self, part))
+
+    def grow_to(
+        self,
+        num_classes: int,
+        *,
+        anew: bool,
+        components: int | None = None,
+        knows_them: bool = True,
+        **options: Any,
+    ) -> None:
+        super().grow_to(num_classes, anew=anew)
+        if components is None and self._components_follow:
+            components = components_for(num_classes)
+        self.prior_components = components or self.prior_components
+        with self.distribute_strategy.scope():
+            growing.grow_parts(self, anew=anew, knows_them=knows_them)
+
+    def grow_beside(self, model: "JointModel", *, anew: bool) -> None:
+        """Have room for the classes that a model has, which this, a copy, never answers.
+
+        Args:
+            model: of the same structure.
+            anew: whether it had no class before.
+        """
+        components = model.prior_components
+        self.grow_to(model.num_classes, anew=anew, components=components, knows_them=False)
 
     def in_float32(self) -> "JointModel":
         """A `JointModel` with the same weights that computes in float32: this one, if it does."""

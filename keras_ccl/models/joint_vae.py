@@ -15,9 +15,11 @@ from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.layer_losses import adds_losses, sum_of_losses
+from keras_ccl.models.memories import begin_memory, end_memory
 from keras_ccl.models.method import Method
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.training import replicas
+from keras_ccl.training.grown_weights import grow
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -39,6 +41,7 @@ class JointVAE(KerasTraining, JointModel):
     Attributes:
         tasks_seen: how many tasks were learnt, an integer weight.
         task_classes: `[K]`, 1 for the classes of the current task met so far.
+        first_classes: how many the first task had, of a model that meets classes as they come.
     """
 
     option_names = (*JointModel.option_names, "classification_weight", "classification_at_mean")
@@ -46,7 +49,7 @@ class JointVAE(KerasTraining, JointModel):
     def __init__(
         self,
         input_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: int | None = None,
         *,
         classification_weight: float = 300.0,
         classification_at_mean: float = 0.5,
@@ -62,7 +65,9 @@ class JointVAE(KerasTraining, JointModel):
         self.classification_weight = classification_weight
         self.classification_at_mean = classification_at_mean
         self.tasks_seen = replicas.state(self, "tasks_seen", (), "int32")
-        self.task_classes = replicas.state(self, "task_classes", (num_classes,), "float32")
+        self.task_classes = replicas.state(self, "task_classes", (self.num_classes,), "float32")
+        if self.is_open:
+            self.first_classes = replicas.state(self, "first_classes", (), "int32")
         self.method = method
         method.attach(self)
         method.built = True
@@ -144,7 +149,8 @@ class JointVAE(KerasTraining, JointModel):
     def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """One step on a batch (x, y) or (x, y, weight): it learns from rows no dataset holds."""
         x, y, weight = self.unpacked(data)
-        self._note_classes(y)
+        met = tf.sign(replicas.over_replicas(tf.reduce_sum(y, 0)))
+        self.task_classes.assign(tf.maximum(self.task_classes, met))
         rows = step_rows.weighed(self.training_rows(x, y), weight)
         seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
         loss_scale = self.optimizer.scale_loss(tf.constant(1.0))
@@ -201,27 +207,26 @@ class JointVAE(KerasTraining, JointModel):
 
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is."""
+        self.meet(task.labels)
         if self.observation.asks_for_rows and not self.tasks_seen.numpy():
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
         self.task_classes.assign(tf.zeros_like(self.task_classes))
-        if self.feature_memory is not None:
-            if self.lacks_classes(task) and not self.tasks_seen.numpy() and not self.memory_size:
-                self.grow_memory(self.feature_memory.size_for(task.train.rows))
-            self.feature_memory.begin(task.train, self.observe)
+        begin_memory(self, task)
         self.method.begin_task(self, task)
+
+    def grow_to(self, num_classes: int, *, anew: bool, **options: Any) -> None:
+        super().grow_to(num_classes, anew=anew, **options)
+        with self.distribute_strategy.scope():
+            grow(self.task_classes, (num_classes,))
+            self.method.grow(self, anew=anew)
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
         if self.prior == "mixture":
             self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
-        if self.feature_memory is not None:
-            self.feature_memory.learn(task.train, self.observe)
+        end_memory(self, task)
         self.method.end_task(self, task)
         self.tasks_seen.assign_add(1)
-
-    def _note_classes(self, y: tf.Tensor) -> None:
-        met = replicas.over_replicas(tf.reduce_sum(y, 0))
-        self.task_classes.assign(tf.maximum(self.task_classes, tf.sign(met)))
 
     # Saving.
 

@@ -11,11 +11,11 @@ from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import check_rows, check_weight
 from keras_ccl.models.row_model import RowModel
 from keras_ccl.models.step_metrics import StepMetrics
-from keras_ccl.models.user_metrics import as_metrics, one_row
+from keras_ccl.models.user_metrics import AsGiven, as_metrics, grow_metrics, one_row
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.fit_one_task import fit_one_task
 from keras_ccl.training.fit_tasks import fit_tasks
-from keras_ccl.training.optimizer import build_optimizer
+from keras_ccl.training.optimizer import build_optimizer, grow_optimizer
 
 
 class KerasTraining(RowModel):
@@ -85,7 +85,7 @@ class KerasTraining(RowModel):
             # Made now, not within the first step: names, callbacks and checkpoints ask for them.
             self._compile_metrics.update_state(*one_row(self.num_classes))
             self._compile_metrics.reset_state()
-        self._metrics_as_given = _AsGiven(metrics=metrics, weighted_metrics=weighted_metrics)
+        self._metrics_as_given = AsGiven(metrics=metrics, weighted_metrics=weighted_metrics)
 
     def get_compile_config(self) -> dict[str, Any]:
         """What `compile` was called with."""
@@ -96,6 +96,13 @@ class KerasTraining(RowModel):
         """Compile as a saved model was compiled. Keras does so where `compile` is its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         build_optimizer(self)
+
+    def grow_to(self, num_classes: int, *, anew: bool, **options: Any) -> None:
+        super().grow_to(num_classes, anew=anew, **options)
+        grow_optimizer(self)
+        if self.compiled:
+            with self.distribute_strategy.scope():
+                grow_metrics(self._compile_metrics.metrics, num_classes)
 
     # What is measured.
 
@@ -197,7 +204,7 @@ class KerasTraining(RowModel):
         x: Any,
         y: Any = None,
         sample_weight: Any = None,
-        class_weight: dict[int, float] | None = None,
+        class_weight: dict[Any, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Keras's `train_on_batch`: one step. No task begins or ends with it; see `fit`.
@@ -207,7 +214,8 @@ class KerasTraining(RowModel):
         x, y = check_rows(x, y, self.data_spec, "train_on_batch")
         if sample_weight is not None:
             sample_weight = check_weight(sample_weight, len(x), "train_on_batch")
-        check_class_weight(class_weight, self.num_classes)
+        weights = check_class_weight(class_weight, self.num_classes, self.labels)
+        class_weight = None if weights is None else dict(enumerate(weights))
         logs = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
         return logs if return_dict else self._as_list(logs)
 
@@ -232,13 +240,3 @@ class KerasTraining(RowModel):
         """
         if self.optimizer is not None:
             build_optimizer(self)
-
-
-class _AsGiven:
-    """Arguments of `compile` as they were given, kept from Keras's tracking of attributes."""
-
-    def __init__(self, **given: Any) -> None:
-        self.given = given
-
-    def serialized(self) -> dict[str, Any]:
-        return {k: keras.saving.serialize_keras_object(v) for k, v in self.given.items()}

@@ -18,6 +18,9 @@ from keras_ccl.models.joint_vae import JointVAE
 NOT_SIZES = ("seed", "shared_object_id")
 """Whole numbers of a configuration that may be of any size."""
 
+NAMES = ("class_names", "known_classes")
+"""Names of classes, which may be whole numbers of any size too."""
+
 MOST_PER_STORED_BYTE, SPARE_BYTES = 8, 2**20
 """How much memory a model may take: an optimizer not stored yet has several numbers per weight."""
 
@@ -70,7 +73,10 @@ def _check_config(config: Any, stored: int) -> None:
         ValueError: If there is a `Lambda` layer, or a number larger than `stored`.
     """
     for key, value in config.items() if isinstance(config, dict) else enumerate(config):
-        if isinstance(value, dict | list):
+        if key in NAMES and isinstance(value, list):
+            if not all(isinstance(name, int | str) for name in value):
+                raise ValueError(f"{key} that are not names of classes")
+        elif isinstance(value, dict | list):
             _check_config(value, stored)
         elif value == "__lambda__":
             raise ValueError(

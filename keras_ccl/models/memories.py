@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keras_ccl.bounds.likelihoods import Gaussian, Likelihood, is_image
 from keras_ccl.data.validation import check_choice, check_positive
 from keras_ccl.models.class_gaussians import RANK
@@ -9,6 +11,10 @@ from keras_ccl.models.feature_memory import MOST_BEHIND_BACKBONE, MOST_FEATURES,
 from keras_ccl.models.fixed_features import FEATURES
 from keras_ccl.models.gaussian_memory import MOST_SIZE, GaussianMemory
 from keras_ccl.models.memory import Memory
+
+if TYPE_CHECKING:
+    from keras_ccl.data.ready_tasks import ReadyTask
+    from keras_ccl.models.joint_vae import JointVAE
 
 GAUSSIANS = "gaussians"
 
@@ -44,6 +50,42 @@ def named_memory(
     FEATURES[memory].check_shape(shape, "memory")
     most = MOST_BEHIND_BACKBONE if behind_backbone else MOST_FEATURES
     return memory, most if features is None else features
+
+
+def begin_memory(model: JointVAE, task: ReadyTask) -> None:
+    """Called before a task is learnt: the first one tells whether there is a memory at all.
+
+    There is where the first task lacks a class, and where later ones may bring further classes.
+
+    Args:
+        model: the student.
+        task: the task.
+    """
+    if model.feature_memory is None:
+        return
+    is_first = not model.tasks_seen.numpy() and not model.memory_size
+    if is_first and (model.is_open or model.lacks_classes(task)):
+        model.grow_memory(model.feature_memory.size_for(task.train.rows))
+    model.feature_memory.begin(task.train, model.observe)
+
+
+def end_memory(model: JointVAE, task: ReadyTask) -> None:
+    """Called after a task is learnt, whose rows it learns too.
+
+    Where classes come as they are met, it answers once there are more than in the first task.
+
+    Args:
+        model: the student.
+        task: the task.
+    """
+    if model.feature_memory is None:
+        return
+    model.feature_memory.learn(task.train, model.observe)
+    if model.is_open:
+        if not model.tasks_seen.numpy():
+            model.first_classes.assign(model.num_classes)
+        if model.num_classes == model.first_classes.numpy():
+            model.feature_memory.rest()
 
 
 def make_memory(

@@ -50,6 +50,14 @@ class Memory(keras.layers.Layer):
         self.size = size
         self.answers = replicas.state(self, "answers", ())
 
+    def grow_classes(self, num_classes: int) -> None:
+        """Have room for more classes.
+
+        Args:
+            num_classes: K.
+        """
+        raise NotImplementedError
+
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Logits `[B, K]`, for x `[B, *observed_shape]`."""
         raise NotImplementedError

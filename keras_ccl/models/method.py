@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_ccl.models import rows as step_rows
 from keras_ccl.training import replicas
+from keras_ccl.training.grown_weights import grow
 
 if TYPE_CHECKING:
     from keras_ccl.data.ready_tasks import ReadyTask
@@ -38,6 +39,19 @@ class Method(keras.layers.Layer):
 
     def attach(self, model: JointVAE) -> None:
         """Make weights and teacher. From here on `term_weights` is known."""
+
+    def grow(self, model: JointVAE, *, anew: bool) -> None:
+        """Called when the model has room for more classes, before the task that brings them.
+
+        Weights made by `weight_beside` get the shapes of those that they lie beside. A method that
+        has a teacher lets it grow too, and what it traced itself has to be traced again.
+
+        Args:
+            model: the student.
+            anew: whether it had no class before.
+        """
+        for weight, variable in self.__dict__.get("_beside", ()):
+            grow(weight, variable.shape)
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether the method adds rows or terms yet. When this changes, the step is traced anew.
@@ -120,4 +134,7 @@ class Method(keras.layers.Layer):
             variable: a weight of the student.
             name: of the new weight.
         """
-        return replicas.state(self, name, variable.shape)
+        weight = replicas.state(self, name, variable.shape)
+        # Not an attribute that Keras would track: the variables are the student's.
+        self.__dict__.setdefault("_beside", []).append((weight, variable))
+        return weight

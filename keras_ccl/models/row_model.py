@@ -11,18 +11,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.likelihoods import Likelihood
 from keras_ccl.checkpointing.state import weights_of_backbone
 from keras_ccl.data.byte_inputs import as_floats
 from keras_ccl.data.feature_split import FeatureSplit
+from keras_ccl.data.labels import LabelBook
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
-from keras_ccl.data.validation import DataSpec, check_numbers, check_shape
+from keras_ccl.data.validation import check_numbers, check_shape
+from keras_ccl.models.named_classes import NamedClasses
 from keras_ccl.models.rows import where_finite
 from keras_ccl.training import replicas
 
 
-class RowModel(keras.Model):
+class RowModel(NamedClasses):
     """A Keras model of rows x that answers p(y|x), with noise of its own.
 
     Attributes:
@@ -35,12 +36,9 @@ class RowModel(keras.Model):
     """
 
     option_names: tuple[str, ...] = ()
-    input_shape: tuple[int, ...]
     observed_shape: tuple[int, ...]
-    num_classes: int
     backbone: keras.Model | None
     seed: int | None
-    observation: Likelihood
     saved_format: int
 
     def make_noise(self) -> None:
@@ -51,11 +49,6 @@ class RowModel(keras.Model):
         first = np.random.SeedSequence(drawn).generate_state(1) >> 1  # fits int32
         self.noise = replicas.state(self, "noise", (2,), "int32")
         self.noise.assign([int(first[0]), 0])
-
-    @property
-    def data_spec(self) -> DataSpec:
-        """What the model expects of a row."""
-        return DataSpec(self.input_shape, self.num_classes, self.observation.unit_range)
 
     @property
     def memory_size(self) -> int:
@@ -117,7 +110,12 @@ class RowModel(keras.Model):
 
         Returns:
             `[N, K]`.
+
+        Raises:
+            ValueError: if no class is known yet.
         """
+        if not self.class_names:
+            raise ValueError("predict: expected a model that has met a class, received one of none")
         if hasattr(x, "shape"):
             x = np.asarray(x)
             check_numbers(x.dtype, "x")
@@ -199,10 +197,13 @@ class RowModel(keras.Model):
 
     def options(self) -> dict[str, Any]:
         """The options by name, without the networks."""
-        return {name: getattr(self, name) for name in self.option_names}
+        of_labels = {} if self.labels is None else self.labels.options()
+        return {name: getattr(self, name) for name in self.option_names} | of_labels
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "format": self.saved_format, **self.options()}
+        if self.is_open:
+            config["known_classes"] = list(self.class_names)
         if self.backbone is not None:
             config["backbone"] = keras.saving.serialize_keras_object(self.backbone)
         return config
@@ -226,6 +227,8 @@ class RowModel(keras.Model):
             raise ValueError(
                 f"expected a model saved in format {cls.saved_format}, received format {saved}"
             )
+        if "known_classes" in config:
+            config["class_names"] = LabelBook.open_with(config.pop("known_classes"))
         if "backbone" in config:
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return config

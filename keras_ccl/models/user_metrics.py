@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_ccl.training.grown_weights import grow_alike
+
 
 class OfIndices(keras.metrics.Metric):
     """A metric of integer labels, where the labels of a step are one-hot.
@@ -96,3 +98,32 @@ def _try(option: str, metric: keras.metrics.Metric, num_classes: int) -> None:
 def one_row(num_classes: int) -> tuple[tf.Tensor, tf.Tensor]:
     """A one-hot label and probabilities, `[1, K]`: what metrics are made ready with."""
     return tf.one_hot([0], num_classes), tf.fill([1, num_classes], 1 / num_classes)
+
+
+def grow_metrics(metrics: Sequence[keras.metrics.Metric], num_classes: int) -> None:
+    """Let metrics that hold a number for each class hold one for each of more classes.
+
+    Args:
+        metrics: as `as_metrics` gives them.
+        num_classes: K.
+
+    Raises:
+        ValueError: for a metric that was made for another number of classes.
+    """
+    for metric in metrics:
+        given = metric.metric if isinstance(metric, OfIndices) else metric
+        if all(len(variable.shape) == 0 for variable in given.variables):
+            continue
+        twin = type(given).from_config(given.get_config())
+        _try("metrics", twin, num_classes)
+        grow_alike(given.variables, twin.variables)
+
+
+class AsGiven:
+    """Arguments of `compile` as they were given, kept from Keras's tracking of attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given = given
+
+    def serialized(self) -> dict[str, Any]:
+        return {k: keras.saving.serialize_keras_object(v) for k, v in self.given.items()}

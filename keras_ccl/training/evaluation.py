@@ -26,7 +26,7 @@ def evaluate_tasks(
 
 
 def _measure(model: ContinualModel, task: CheckedTask) -> dict[str, float]:
-    split = task.test_split()
+    split = task.test_split(model.data_spec)
     if split is None:
         return {"accuracy": math.nan, "negative_elbo": math.nan}
     return model.evaluate(split, batch_size=MEASURING_BATCH, verbose=0, return_dict=True)

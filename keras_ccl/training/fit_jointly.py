@@ -62,4 +62,4 @@ def _all_rows(tasks: Sequence[CheckedTask]) -> tuple[np.ndarray, np.ndarray]:
         if not isinstance(split, ArraySplit) or split.weight is not None:
             raise TypeError(f"task {task.number}, train: expected arrays (x, y), unweighted")
         splits.append(split)
-    return np.concatenate([s.x for s in splits]), np.concatenate([s.y for s in splits])
+    return np.concatenate([s.x for s in splits]), np.concatenate([s.labels for s in splits])

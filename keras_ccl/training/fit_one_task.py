@@ -35,7 +35,7 @@ def fit_one_task(
     validation_split: float = 0.0,
     validation_data: Any = None,
     shuffle: bool = True,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[Any, float] | None = None,
     sample_weight: Any = None,
     initial_epoch: int = 0,
     steps_per_epoch: int | None = None,
@@ -84,7 +84,6 @@ def fit_one_task(
     check_epochs(epochs, one_pass=model.one_pass)
     check_share("validation_split", validation_split)
     check_choice("shuffle", shuffle, (True, False))
-    by_class = check_class_weight(class_weight, model.data_spec.num_classes)
     replicas.check(model)
     task = _as_task(
         model,
@@ -95,6 +94,8 @@ def fit_one_task(
         steps_per_epoch=steps_per_epoch,
         validation_steps=validation_steps,
     )
+    spec = model.data_spec.with_labels(task.labels)
+    by_class = check_class_weight(class_weight, spec.num_classes, spec.labels)
     if task.train.scaled and verbose:
         print(SAID_OF_BYTES)
     task = model.observed(task)
@@ -135,7 +136,8 @@ def _as_task(
     """The rows of a call of `fit`, checked, as the next task."""
     number, spec = int(model.tasks_seen.numpy()) + 1, model.data_spec
     where = f"task {number}, train"
-    train = as_split(rows, spec, where, batch_size=batch_size, steps=steps_per_epoch)
+    train = as_split(rows, spec, where, batch_size=batch_size, steps=steps_per_epoch, learns=True)
+    spec = spec.with_names(train.names)
     held_out: Split | None = None
     if validation_rows is not None:
         where = f"task {number}, validation"
@@ -144,7 +146,8 @@ def _as_task(
         )
     elif validation_split:
         train, held_out = train.hold_out(validation_split)
-    return ReadyTask(number, f"task {number}", train.held(), held_out and held_out.held())
+    held = held_out and held_out.held()
+    return ReadyTask(number, f"task {number}", train.held(), held, spec.labels)
 
 
 def _epochs(

@@ -19,7 +19,7 @@ def fit_tasks(
     epochs: int | Sequence[int | None] | None = None,
     batch_size: int | None = None,
     validation_split: float = 0.0,
-    class_weight: Mapping[int, float] | None = None,
+    class_weight: Mapping[Any, float] | None = None,
     steps_per_epoch: int | None = None,
     callbacks: Any = (),
     optimizer_state: str = "reset",

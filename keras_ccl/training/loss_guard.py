@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_ccl.checkpointing.state import capture_state, restore_state
-from keras_ccl.data.dataset_split import DatasetSplit, message_of
+from keras_ccl.data.dataset_split import DatasetSplit
+from keras_ccl.data.entry_check import message_of
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.training.replicas import WORKER_LOST
 

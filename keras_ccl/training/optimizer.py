@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+
+from keras_ccl.training.grown_weights import with_corner
 
 OPTIMIZER_STATES = ("reset", "keep")
 DECAYS = ("auto", "cosine", None)
@@ -41,6 +44,24 @@ def build_optimizer(model: keras.Model) -> None:
     if not model.optimizer.built:
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
+
+
+def grow_optimizer(model: keras.Model) -> None:
+    """Give the state of the optimizer the shapes of the weights, some of which have grown.
+
+    Args:
+        model: A model, compiled or not.
+    """
+    if not model.compiled or not model.optimizer.built:
+        return
+    optimizer = model.optimizer
+    with model.distribute_strategy.scope():
+        twin = type(optimizer).from_config(optimizer.get_config())
+        twin.build(model.trainable_variables)
+    for variable, fresh in zip(optimizer.variables, twin.variables, strict=True):
+        fresh.assign(with_corner(np.asarray(fresh), np.asarray(variable)))
+    # It knows its weights by what they were. So it becomes the twin, and stays the object it is.
+    vars(optimizer).update(vars(twin))
 
 
 @contextlib.contextmanager

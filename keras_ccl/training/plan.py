@@ -21,7 +21,7 @@ class Plan:
     """Tasks and settings that fit the model. The attributes are the arguments of `fit_tasks`.
 
     Attributes:
-        class_weight: one number per class, or None.
+        class_weight: one number per class; where classes have names, by name; or None.
         earlier: the tasks learnt before, if they were given again.
         first_number: the number of the first task, counted over the life of the model.
         of_features: whether there is a backbone, whose features the model learns.
@@ -35,7 +35,7 @@ class Plan:
     batch_size: int | None
     steps_per_epoch: int | None
     validation_split: float
-    class_weight: list[float] | None
+    class_weight: list[float] | Mapping[Any, float] | None
     optimizer_state: str
     learning_rate_decay: str | None
     keep_last: int
@@ -49,7 +49,7 @@ class Plan:
         tasks: Any,
         *,
         epochs: int | Sequence[int | None] | None,
-        class_weight: Mapping[int, float] | None,
+        class_weight: Mapping[Any, float] | None,
         earlier: Sequence[Task | None] = (),
         **settings: Any,
     ) -> Plan:
@@ -69,11 +69,14 @@ class Plan:
         stream, first = as_stream(tasks), int(model.tasks_seen.numpy()) + 1
         each = _epochs_by_task(epochs, len(stream), one_pass=model.one_pass)
         _check_settings(**settings)
-        by_class = check_class_weight(class_weight, model.data_spec.num_classes)
         reading = {name: settings[name] for name in ("steps_per_epoch", "validation_split")}
         if settings["batch_size"] is not None:
             reading["batch_size"] = settings["batch_size"]
         found = checked_tasks(stream, model.data_spec, first_number=first, **reading)
+        last, labels = found[-1], found[-1].spec.labels
+        by_class = check_class_weight(
+            class_weight, model.data_spec.num_classes, labels, later=last.is_unread
+        )
         again = earlier_tasks(earlier, model.data_spec, seen=first - 1)
         replicas.check(model)
         for task in found:
@@ -85,7 +88,7 @@ class Plan:
             first_number=first,
             of_features=model.backbone is not None,
             epochs=each,
-            class_weight=by_class,
+            class_weight=by_class if labels is None else class_weight,
             **settings,
         )
 
@@ -93,6 +96,13 @@ class Plan:
     def names(self) -> list[str]:
         """Names of the tasks."""
         return [task.name for task in self.tasks]
+
+    def weight_by_class(self, task: ReadyTask) -> list[float] | None:
+        """The weight of each class so far; None where there are no weights."""
+        if self.class_weight is None or isinstance(self.class_weight, list):
+            return self.class_weight
+        assert task.labels is not None
+        return task.labels.weights(self.class_weight, later=True)
 
     def budget(self, task: ReadyTask) -> Budget:
         """Epochs and batch size of a task: as named in the call, else as its rows ask for."""
@@ -113,11 +123,14 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on beside model and data, for histories and checkpoints."""
+        weights = self.class_weight
+        if isinstance(weights, Mapping):
+            weights = {str(name): float(weight) for name, weight in weights.items()}
         return {
             "batch_size": self.batch_size,
             "steps_per_epoch": self.steps_per_epoch,
             "validation_split": self.validation_split,
-            "class_weight": self.class_weight,
+            "class_weight": weights,
             "optimizer_state": self.optimizer_state,
             "learning_rate_decay": self.learning_rate_decay,
             "epochs": self.epochs,

@@ -98,7 +98,7 @@ class Run:
     def remaining_tasks(self) -> Iterator[ReadyTask]:
         """The tasks that are not finished yet, as the model sees them, each when it is reached."""
         for task in self._plan.tasks[self._position.task :]:
-            ready = task.ready()
+            ready = task.ready(self._model.data_spec)
             self._checkpoints.note_start(self._model)
             yield self._model.observed(ready)
 
@@ -140,7 +140,7 @@ class Run:
             if task.validation is not None:
                 task.validation.make_passes(done)
             model.keras_fit(
-                weigh_classes(rows, plan.class_weight),
+                weigh_classes(rows, plan.weight_by_class(task)),
                 initial_epoch=first_epoch,
                 epochs=budget.epochs,
                 steps_per_epoch=steps,

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 import compare
 import mnist_fashion
 import multi_worker
+import new_classes
 import permuted_mnist
 import rotated_fashion
 import running
@@ -27,6 +28,7 @@ EXAMPLES = {
     permuted_mnist: ["original", "permutation 1"],
     split_mnist: ["classes 0, 1", "classes 2, 3"],
     mnist_fashion: ["mnist", "fashion_mnist"],
+    new_classes: ["classes T-shirt/top, Trouser", "classes Pullover, Dress"],
     rotated_fashion: ["0 degrees", "90 degrees"],
 }
 by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.__name__)
@@ -199,6 +201,7 @@ WRONG = [
     (split_mnist, ["--tasks", "9"], "--tasks: expected an integer from 1 to 5, received '9'"),
     (split_mnist, ["--dataset", "cifar"], "--dataset: invalid choice: 'cifar'"),
     (mnist_fashion, ["--tasks", "4"], "--tasks: expected an integer from 1 to 3, received '4'"),
+    (new_classes, ["--tasks", "6"], "--tasks: expected an integer from 1 to 5, received '6'"),
     (rotated_fashion, ["--dataset", "mnist"], "unrecognized arguments: --dataset mnist"),
     (sweep, ["--method", "ewc"], "unrecognized arguments: --method ewc"),
     (sweep, ["--trials", "0"], "--trials: expected an integer of at least 1"),
