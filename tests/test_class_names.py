@@ -154,6 +154,17 @@ def test_a_dataset_of_other_names_is_refused():
         named().fit_tasks([data], verbose=0)
 
 
+def test_a_generator_of_names_of_any_length_is_read_and_one_of_both_kinds_is_not():
+    def generate(last):
+        yield from zip(X[:3], ["ox", "horse", last], strict=True)
+
+    model = tiny(num_classes=None)
+    model.fit_tasks([lambda: generate("hippopotamus")], epochs=1, verbose=0)
+    assert model.class_names == ("hippopotamus", "horse", "ox")
+    with pytest.raises(ValueError, match="as in the first element, received"):
+        model.fit_tasks([lambda: generate(3)], epochs=1, verbose=0)
+
+
 def test_strings_are_refused_where_classes_are_numbers():
     with pytest.raises(ValueError, match="task 1, train: expected integer labels"):
         tiny().fit_tasks([(X, NAMED)], verbose=0)

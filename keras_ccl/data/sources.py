@@ -127,8 +127,13 @@ def _like_the_first(element: Any, kinds: Element) -> Element:
     """Refuse an element that could not be converted to the types of the first without a loss."""
     parts = tuple(np.asarray(part) for part in element)
     types, expected = [part.dtype for part in parts], [kind.dtype for kind in kinds]
-    if len(types) != len(expected) or not all(
-        np.can_cast(a, b, "same_kind") for a, b in zip(types, expected, strict=True)
-    ):
+    if len(types) != len(expected) or not all(map(_converts, types, expected)):
         raise ValueError(f"expected {expected} as in the first element, received {types}")
     return parts
+
+
+def _converts(found: np.dtype, expected: np.dtype) -> bool:
+    """Whether values have the kind that is expected; NumPy would make text of numbers."""
+    if "O" in (found.kind, expected.kind) or "U" in (found.kind, expected.kind):
+        return found.kind in "OSU" and expected.kind in "OSU"
+    return np.can_cast(found, expected, "same_kind")
