@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from checks import rows, same_weights, slow_but, tiny, weights_of
-from interrupted import Stop, finish
+from interrupted import Signal, Stop, finish
 
 import keras_ccl as ccl
 from keras_ccl.methods import HEADS, METHODS
@@ -210,13 +210,15 @@ def test_gaussians_of_fewer_directions_keep_every_variance(monkeypatch):
     assert not found[2:].any()
 
 
-@pytest.mark.parametrize("after", slow_but([1, 2, 3, 5], [3]))
-def test_a_stopped_run_that_grew_ends_as_one_that_was_not(after, tmp_path):
-    """Stopped in the first task, between the two, and in the one that brings a class."""
+STOPS = {"task 1": Stop(1), "begin of task 2": Stop(2), "task 2": Stop(3), "a step": Signal(7)}
+
+
+@pytest.mark.parametrize("stop", slow_but(STOPS, ["task 2"]))
+def test_a_stopped_run_that_grew_ends_as_one_that_was_not(stop, tmp_path):
     whole = growing()
     expected = finish(whole, tmp_path / "whole", tasks=[FIRST, THEN])
     with pytest.raises(KeyboardInterrupt):
-        finish(growing(), tmp_path / "parts", [Stop(after)], [FIRST, THEN])
+        finish(growing(), tmp_path / "parts", [STOPS[stop]], [FIRST, THEN])
     resumed = growing()
     history = finish(resumed, tmp_path / "parts", tasks=[FIRST, THEN])
     assert resumed.class_names == ("cat", "dog", "eel")

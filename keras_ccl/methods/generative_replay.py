@@ -114,6 +114,7 @@ class GenerativeReplay(Method):
         self._draw_old = tf.function(
             lambda n, variant: self._generate(model, n, variant=variant, of_new=False)
         )
+        self._draw_old._omit_frequent_tracing_warning = True  # once for each growth, as it must be
 
     def grow(self, model: JointVAE, *, anew: bool) -> None:
         super().grow(model, anew=anew)

@@ -35,6 +35,7 @@ class JointModel(JointDistributions):
     """
 
     saved_format = FORMAT
+    traced_with_classes = ("_draw_rows", "_elbo_rows")
 
     def generate(self, n: int, *, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows of what was learnt.

@@ -1,6 +1,5 @@
 """NamedClasses: the classes that a model knows, by name or number, and how it meets more."""
 
-import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,8 +16,10 @@ class NamedClasses(keras.Model):
     Attributes:
         num_classes: K, how many classes it has room for: one before it met any.
         labels: the names of the classes; None where they are numbers from 0 to K - 1.
+        traced_with_classes: cached properties that hold functions traced with the shapes of K.
     """
 
+    traced_with_classes: tuple[str, ...] = ()
     input_shape: tuple[int, ...]
     num_classes: int
     labels: LabelBook | None
@@ -79,6 +80,5 @@ class NamedClasses(keras.Model):
         """
         self.num_classes = num_classes
         self.train_function = self.test_function = self.predict_function = None
-        for name in dir(type(self)):  # traced once, with the old shapes
-            if isinstance(getattr(type(self), name, None), functools.cached_property):
-                self.__dict__.pop(name, None)
+        for name in self.traced_with_classes:
+            self.__dict__.pop(name, None)
