@@ -21,17 +21,20 @@ def check_can_grow(classifier: keras.Model) -> None:
     Raises:
         ValueError: unless its last layer is a plain `Dense` with a bias.
     """
-    last = classifier.layers[-1]
-    if (
-        type(last) is not keras.layers.Dense
-        or not last.use_bias
-        or last.activation.__name__ != ("linear")
-    ):
+    last = _last_layer(classifier)
+    is_plain = type(last) is keras.layers.Dense and last.use_bias
+    if not is_plain or last.activation is not keras.activations.linear:
         raise ValueError(
             "classifier: expected a network that ends in Dense(1), with a bias and without an "
             "activation, where classes are not known beforehand, so that it can be extended; "
             f"received one that ends in {last!r}"
         )
+
+
+def _last_layer(classifier: keras.Model) -> Any:
+    """The layer whose outputs are the logits; of what is no graph of layers, that itself."""
+    outputs = getattr(classifier, "outputs", None)
+    return outputs[0]._keras_history.operation if outputs else classifier
 
 
 def grow_parts(model: Any, *, anew: bool, knows_them: bool) -> None:
@@ -62,7 +65,7 @@ def grow_classifier(
             layer is one that knew K from the start, to the bit where it has a seed of its own.
         knows_them: whether the new logits are to be learnt; else their classes are never answered.
     """
-    last = classifier.layers[-1]
+    last = _last_layer(classifier)
     shape = last.kernel.shape[0], num_classes
     fresh = [
         np.asarray(_seeded(initializer, seed)(size, dtype=weight.dtype))
