@@ -210,17 +210,17 @@ def test_gaussians_of_fewer_directions_keep_every_variance(monkeypatch):
     assert not found[2:].any()
 
 
-STOPS = {"task 1": Stop(1), "begin of task 2": Stop(2), "task 2": Stop(3), "a step": Signal(7)}
+STOPS = {"task 1": Stop(1), "begin of task 2": Stop(2), "task 2": Stop(3), "a step": Signal(11)}
 
 
 @pytest.mark.parametrize("stop", slow_but(STOPS, ["task 2"]))
 def test_a_stopped_run_that_grew_ends_as_one_that_was_not(stop, tmp_path):
     whole = growing()
-    expected = finish(whole, tmp_path / "whole", tasks=[FIRST, THEN])
+    expected = finish(whole, tmp_path / "whole", tasks=[FIRST, THEN], batch_size=8)
     with pytest.raises(KeyboardInterrupt):
-        finish(growing(), tmp_path / "parts", [STOPS[stop]], [FIRST, THEN])
+        finish(growing(), tmp_path / "parts", [STOPS[stop]], [FIRST, THEN], batch_size=8)
     resumed = growing()
-    history = finish(resumed, tmp_path / "parts", tasks=[FIRST, THEN])
+    history = finish(resumed, tmp_path / "parts", tasks=[FIRST, THEN], batch_size=8)
     assert resumed.class_names == ("cat", "dog", "eel")
     assert history.to_json() == expected.to_json()
     assert same_weights(weights_of(whole), weights_of(resumed))
