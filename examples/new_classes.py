@@ -2,6 +2,7 @@
 
     python examples/new_classes.py                          # embedded subset, minutes
     python examples/new_classes.py --full --data-dir DIR    # all of it, from a TFDS folder
+    python examples/new_classes.py --dataset mnist          # digits in their place
 
 Writes to --out: history.json, figure.png, model.keras, and the exported classifier in export/.
 """
@@ -14,12 +15,14 @@ import keras_ccl as ccl
 
 def main(argv: list[str] | None = None) -> None:
     parser = running.parser("new_classes", __doc__, tasks=5, most_tasks=5)
+    choices = ("mnist", "fashion_mnist")
+    parser.add_argument("--dataset", choices=choices, default="fashion_mnist")
     arguments = running.parse(parser, argv)
-    fashion = running.load("fashion_mnist", arguments)
-    names = np.array(fashion.class_names)
-    (x, y), (u, v) = fashion.train, fashion.test
+    data = running.load(arguments.dataset, arguments)
+    names = np.array(data.class_names)
+    (x, y), (u, v) = data.train, data.test
     named = ccl.Task((x, names[y]), test=(u, names[v]))  # labels such as "Sandal"
-    stream = ccl.streams.split(named, order=fashion.class_names)[: arguments.tasks]
+    stream = ccl.streams.split(named, order=data.class_names)[: arguments.tasks]
 
     model = ccl.CCLGM(input_shape=(28, 28, 1), seed=arguments.seed)
     with running.stoppable(arguments):
