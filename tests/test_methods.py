@@ -156,8 +156,7 @@ def test_the_path_integral_adds_up_to_the_fall_of_the_loss():
 
     model.__class__ = Same
     model.compile(keras.optimizers.SGD(1e-5))
-    task = ccl.data.ready_tasks.CheckedTask(ccl.Task((x, y)), 1, model.data_spec).ready()
-    model.begin_task(task)
+    model.begin_task(a_task(model))
     losses = []
     for _ in range(200):
         model.reset_metrics()
@@ -168,7 +167,7 @@ def test_the_path_integral_adds_up_to_the_fall_of_the_loss():
 
 def test_importance_by_hand():
     model = tiny(ccl.JointVAE, method=SynapticIntelligence(damping=0.5))
-    model.begin_task(None)
+    model.begin_task(a_task(model))
     method, variable = model.method, model.trainable_variables[0]
     start = np.array(variable)
     variable.assign(start + 2.0)
@@ -177,7 +176,7 @@ def test_importance_by_hand():
     method.end_task(model, None)
     np.testing.assert_allclose(method.omega[0], np.full(start.shape, 9.0 / (4.0 + 0.5)), rtol=1e-5)
     np.testing.assert_array_equal(method.omega[1], np.zeros(method.omega[1].shape))
-    model.begin_task(None)
+    model.begin_task(a_task(model))
     np.testing.assert_array_equal(method.anchor[0], variable)
     np.testing.assert_array_equal(method.integral[0], np.zeros(start.shape))
 
@@ -189,7 +188,7 @@ def test_the_path_leaves_out_the_gradient_of_the_penalty():
     for weight in (0.0, 5.0):
         model = tiny(ccl.JointVAE, method=SynapticIntelligence(penalty_weight=weight))
         model.compile(keras.optimizers.SGD(0.0))
-        model.begin_task(None)
+        model.begin_task(a_task(model))
         for k, variable in enumerate(model.trainable_variables):
             model.method.omega[k].assign(tf.ones_like(variable))
             model.method.anchor[k].assign(variable + 1.0)
@@ -208,6 +207,10 @@ def test_the_path_leaves_out_the_gradient_of_the_penalty():
         paths.append([np.array(p) for p in model.method.integral])
     for one, other in zip(*paths, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def a_task(model):
+    return ccl.data.ready_tasks.CheckedTask(ccl.Task(rows(30)), 1, model.data_spec).ready()
 
 
 def gradients_of(model, x, y):
