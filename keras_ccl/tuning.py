@@ -16,6 +16,16 @@ from keras_ccl.methods.ccl_gm import CCLGM
 from keras_ccl.models import networks
 from keras_ccl.training.fit_tasks import fit_tasks
 
+__all__ = [
+    "OBJECTIVE",
+    "OPTIONS",
+    "as_code",
+    "build",
+    "on_validation_rows",
+    "sample_settings",
+    "search",
+]
+
 OBJECTIVE = "average_accuracy"
 OPTIONS = (
     "latent_dim",

@@ -16,6 +16,14 @@ from keras_ccl.data.class_names import CIFAR10, CIFAR100, FASHION_MNIST, MNIST
 from keras_ccl.data.untrusted_files import as_value_error, read_npz
 from keras_ccl.data.validation import check_choice
 
+__all__ = [
+    "CLASS_NAMES",
+    "DATASETS",
+    "Dataset",
+    "Entry",
+    "load",
+]
+
 
 class Entry(NamedTuple):
     """What `load` needs to know about a dataset of images.

@@ -18,6 +18,16 @@ from keras_ccl.data.transformations import (
 )
 from keras_ccl.data.validation import check_positive
 
+__all__ = [
+    "HasTrain",
+    "Task",
+    "TaskStream",
+    "permuted",
+    "rotated",
+    "sequence",
+    "split",
+]
+
 
 @dataclass(frozen=True)
 class Task:

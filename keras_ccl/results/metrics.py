@@ -9,6 +9,12 @@ depends on it NaN: an average never leaves values out.
 import numpy as np
 from numpy.typing import ArrayLike
 
+__all__ = [
+    "average_accuracy",
+    "backward_transfer",
+    "forgetting",
+]
+
 
 def average_accuracy(accuracy: ArrayLike) -> np.ndarray:
     """Compute the mean accuracy over the tasks seen so far (Lopez-Paz and Ranzato 2017).

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = [
+    "plot_comparison",
+    "plot_history",
+    "plot_images",
+]
+
 FIRST, SECOND, FAINT = "#1f4e79", "#b5482a", "#9aa5b1"
 
 
