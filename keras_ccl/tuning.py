@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 OBJECTIVE = "average_accuracy"
+"""What is maximised: that of the last task, on validation data."""
 OPTIONS = (
     "latent_dim",
     "classification_weight",

@@ -1,26 +1,11 @@
 """README's Python, word for word, in the order in which a reader meets it."""
 
-import re
-from pathlib import Path
-
 import pytest
-from checks import rows
+from checks import ROOT
+from pages import in_few_steps, names, python_blocks, run
 
-import keras_ccl as ccl
-from keras_ccl.training import budgets
-
-README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-
-
-def names():
-    """What README's snippets take for granted: some images, and tasks of them."""
-    data = [rows(20, (28, 28, 1), 10, seed=k) for k in range(6)]
-    found = {f"{name}{k}": data[k][i] for k in range(1, 5) for i, name in enumerate("xy")}
-    found |= {f"{name}{k}": data[k + 3][i] for k in (1, 2) for i, name in enumerate("uv")}
-    return {**found, "x": data[0][0], "tasks": [ccl.Task(data[5], test=data[0])]}
-
-
+README = ROOT / "README.md"
+BLOCKS = python_blocks(README)
 EXPORTS = [block for block in BLOCKS if "export_student" in block]
 TAUGHT = [block for block in BLOCKS if block not in EXPORTS]
 
@@ -36,11 +21,9 @@ TAUGHT = [block for block in BLOCKS if block not in EXPORTS]
 )
 def test_readme_runs(blocks, written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for size in ("STEPS", "FEWEST_STEPS", "FEWEST_EPOCHS"):  # the words alone are tried
-        monkeypatch.setattr(budgets, size, 2)
+    in_few_steps(monkeypatch)
     namespace = names()
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), namespace)
+    run(blocks, README, namespace)
     assert {path.name for path in tmp_path.iterdir()} == written
     history = namespace["history"]
     assert history.accuracy.shape[0] == history.tasks_before + len(history)

@@ -25,15 +25,15 @@ LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)\s#]+)(#[\w.]+)?(?=\))")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name, page in PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / name)))
-    linked: set[str] = set()
+    named: dict[str, bool] = {}  # whether links lead to what is within a file
     for file in files.documentation_pages():
         for match in LINK.finditer(file.content_string):
             path = in_repository(file.src_uri, match[1])
             if path.endswith(".py") and (ROOT / path).is_file():
-                linked.add(path)
-    for path in sorted(linked):
-        text = (ROOT / path).read_text()
-        files.append(File.generated(config, page_of(path), content=source_page(path, text)))
+                named[path] = named.get(path, False) or bool(match[2])
+    for path, split in sorted(named.items()):
+        content = source_page(path, split)
+        files.append(File.generated(config, page_of(path), content=content))
     return files
 
 
@@ -80,16 +80,21 @@ def first_line(node: ast.ClassDef | ast.FunctionDef) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
-def source_page(path: str, text: str) -> str:
-    """A file as Markdown, with a heading for each definition, to which links can lead."""
-    lines = text.splitlines()
-    starts = [("", 1), *definitions(ROOT / path)]
+def source_page(path: str, split: bool) -> str:
+    """A file as Markdown.
+
+    Args:
+        path: in the repository.
+        split: whether each definition gets a heading, to which links can lead.
+    """
+    lines = (ROOT / path).read_text().splitlines()
+    starts = [("", 1), *(definitions(ROOT / path) if split else ())]
     ends = [line for _, line in starts[1:]] + [len(lines) + 1]
-    parts = [f"# {path}"]
+    parts = ["---\nsearch:\n  exclude: true\n---", f"# {path}"]
     for (name, start), end in zip(starts, ends, strict=True):
         if name:
             level = "###" if "." in name else "##"
             parts.append(f"{level} `{name}` {{ #{name} }}")
         code = "\n".join(lines[start - 1 : end - 1]).rstrip()
-        parts.append(f'````python linenums="{start}"\n{code}\n````')
-    return "---\nsearch:\n  exclude: true\n---\n\n" + "\n\n".join(parts) + "\n"
+        parts.append(f"````python\n{code}\n````")
+    return "\n\n".join(parts) + "\n"

@@ -50,8 +50,10 @@ DATASETS = {
     "cifar10": Entry(CIFAR10, "3.0.2", ("tfds",), (32, 32, 3)),
     "cifar100": Entry(CIFAR100, "3.0.2", ("tfds",), (32, 32, 3)),
 }
+"""The datasets that `load` knows, by name."""
 
 CLASS_NAMES = {name: entry.class_names for name, entry in DATASETS.items()}
+"""The names of the classes of each dataset, in the order of its labels."""
 
 
 @dataclass(frozen=True)

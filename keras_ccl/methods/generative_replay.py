@@ -138,7 +138,7 @@ class GenerativeReplay(Method):
         return weights
 
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
-        """Current and generated rows, as `replay` says."""
+        """Current rows, x `[B, *input_shape]`, y `[B, K]`, and generated ones, as `replay` says."""
         generate = functools.partial(self.generate_rows, model)
         join = REPLAYS[self.replay]
         return join(x, y, generate, model.tasks_seen, lacks_classes=self.variant)
@@ -208,7 +208,15 @@ class GenerativeReplay(Method):
         return np.concatenate(x), np.concatenate(y)
 
     def generate_rows(self, model: JointVAE, n: tf.Tensor) -> Generated:
-        """Rows to learn from beside current ones, from noise of the student's."""
+        """Generate rows to learn from beside current ones, from noise of the student's.
+
+        Args:
+            model: the student.
+            n: how many, a scalar.
+
+        Returns:
+            z `[n, Z]`, x `[n, *observed_shape]`, y `[n, K]` and the teacher's posteriors.
+        """
         return self._generate(model, n, variant=self.variant, of_new=True)
 
     def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: bool, of_new: bool) -> Generated:

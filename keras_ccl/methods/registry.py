@@ -37,6 +37,7 @@ METHODS: dict[str, Maker] = {
     "lwf": joint_vae_with(LearningWithoutForgetting),
     "si": joint_vae_with(SynapticIntelligence),
 }
+"""Functions that make a model with each method, from input_shape, num_classes and options."""
 
 HEADS: dict[str, Callable[..., ClosedFormHead]] = {
     "nearest-mean": NearestClassMean,

@@ -179,6 +179,7 @@ MAKERS = {
 """The functions that make the networks of each architecture."""
 
 ARCHITECTURES = tuple(MAKERS)
+"""The names of the architectures, as the option `architecture` takes them."""
 
 Initializers = Iterator[keras.initializers.Initializer]
 """One initializer for each layer, in the order in which the layers are made."""

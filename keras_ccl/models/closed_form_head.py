@@ -104,10 +104,16 @@ class ClosedFormHead(KerasTraining):
         self.built = True
 
     def solve(self, moments: Moments) -> Linear:
-        """The classifier that follows from all rows so far.
+        """Solve for the classifier that follows from all rows so far.
 
         Args:
             moments: of the features of all rows less the offset of the sums, float64.
+
+        Returns:
+            Centre `[D]`, kernel `[D, K]` and bias `[K]`.
+
+        Raises:
+            NotImplementedError: in this class, which has no classifier of its own.
         """
         raise NotImplementedError
 

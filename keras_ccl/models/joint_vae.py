@@ -42,6 +42,9 @@ class JointVAE(KerasTraining, JointModel):
         tasks_seen: how many tasks were learnt, an integer weight.
         task_classes: `[K]`, 1 for the classes of the current task met so far.
         first_classes: how many the first task had, of a model that meets classes as they come.
+
+    Raises:
+        ValueError: for an option that does not fit, or a method that another model has.
     """
 
     option_names = (*JointModel.option_names, "classification_weight", "classification_at_mean")

@@ -38,7 +38,11 @@ class Method(keras.layers.Layer):
     variant: Any = None
 
     def attach(self, model: JointVAE) -> None:
-        """Make weights and teacher. From here on `term_weights` is known."""
+        """Make weights and teacher. From here on `term_weights` is known.
+
+        Args:
+            model: the student, built; called once, by its constructor.
+        """
 
     def grow(self, model: JointVAE, *, anew: bool) -> None:
         """Called when the model has room for more classes, before the task that brings them.
@@ -58,6 +62,9 @@ class Method(keras.layers.Layer):
 
         Args:
             tasks_seen: how many tasks are finished.
+
+        Returns:
+            False while there is nothing to add, as before the first teacher.
         """
         return True
 
@@ -72,6 +79,9 @@ class Method(keras.layers.Layer):
             model: the student.
             x: `[B, *input_shape]`, of the current task.
             y: `[B, K]`, one-hot.
+
+        Returns:
+            N rows, current ones first, whose weights add up to 1.
         """
         return step_rows.current_only(x, y)
 
@@ -97,16 +107,26 @@ class Method(keras.layers.Layer):
 
         Args:
             model: the student.
-            gradients: of the loss, one per trainable variable; on several replicas this replica's
-                part, to be added up.
-            loss_scale: what the gradients are to be divided by: 1 but for float16.
+            gradients: of the loss, one per trainable variable, of its shape; on several replicas
+                this replica's part, to be added up.
+            loss_scale: a scalar that the gradients are to be divided by: 1 but for float16.
         """
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
-        """Called before a task is learnt."""
+        """Called before a task is learnt.
+
+        Args:
+            model: the student.
+            task: its rows, checked.
+        """
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
-        """Called after a task is learnt and p(z) refitted, before the task is counted."""
+        """Called after a task is learnt and p(z) refitted, before the task is counted.
+
+        Args:
+            model: the student.
+            task: its rows, checked.
+        """
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Rows that stand for the tasks learnt before, in validation and for p(z).
@@ -133,6 +153,9 @@ class Method(keras.layers.Layer):
         Args:
             variable: a weight of the student.
             name: of the new weight.
+
+        Returns:
+            The weight, which is saved with the model.
         """
         weight = replicas.state(self, name, variable.shape)
         # Not an attribute that Keras would track: the variables are the student's.

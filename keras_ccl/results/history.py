@@ -226,7 +226,7 @@ class TaskHistory:
 
         Args:
             path: A file to save the figure to.
-            samples: Images that the teacher generates after each task.
+            samples: Images generated after each task, `[n, height, width(, channels)]` each.
 
         Returns:
             The matplotlib figure.
