@@ -214,3 +214,10 @@ def test_figures_are_those_of_the_results(page):
     commands |= set(re.findall(r"^`(python .*?)`", text, re.MULTILINE))
     assert not {command for command in commands if command not in results}
     assert page != "settings.md" or (len(figures) > 20 and len(commands) > 7)
+
+
+def test_every_python_that_is_named_is_tested():
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert matrix.replace('"', "").split(", ") == named
