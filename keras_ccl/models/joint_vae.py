@@ -204,10 +204,6 @@ class JointVAE(KerasTraining, JointModel):
         """What callbacks judge by, a dataset of (x, y, weight): see `validation_rows`."""
         return validation_rows(self, split, batch_size)
 
-    def lacks_classes(self, task: ReadyTask) -> bool:
-        """Whether there are classes that a task has no rows of."""
-        return len(task.train.classes) < self.num_classes
-
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is."""
         self.meet(task.labels)

@@ -7,6 +7,7 @@ import keras
 
 from keras_ccl.bounds.likelihoods import Likelihood
 from keras_ccl.data.labels import LabelBook, Name
+from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.validation import DataSpec
 
 
@@ -40,6 +41,10 @@ class NamedClasses(keras.Model):
     def is_open(self) -> bool:
         """Whether tasks may bring classes that the model does not know."""
         return self.labels is not None and self.labels.is_open
+
+    def lacks_classes(self, task: ReadyTask) -> bool:
+        """Whether there are classes that a task has no rows of."""
+        return len(task.train.classes) < self.num_classes
 
     def meet(self, labels: LabelBook | None) -> None:
         """Have room for the classes of a task that begins.
