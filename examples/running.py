@@ -48,6 +48,17 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 seed_number = whole_number(0, 2**31 - 1)
 
 
+def share(text: str) -> float:
+    """Parse a number in [0, 1)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share in [0, 1), received {text!r}")
+    return value
+
+
 def folder(text: str) -> Path:
     """An argparse type: a folder that exists or can be made."""
     path = Path(text)
@@ -63,6 +74,7 @@ def parser(
     *,
     tasks: int | None,
     most_tasks: int | None = None,
+    resumes: bool = True,
 ) -> Parser:
     """The command line of one example.
 
@@ -71,6 +83,7 @@ def parser(
         about: its docstring.
         tasks: the default, or None if it depends on the data.
         most_tasks: how many tasks the stream has, or None if it can have any number.
+        resumes: whether it can go on from checkpoints.
     """
     options = Parser(
         prog=f"{name}.py",
@@ -82,9 +95,14 @@ def parser(
     options.add_argument(
         "--seed", type=seed_number, default=0, help="of the stream, the weights and the noise"
     )
-    options.add_argument(
-        "--checkpoint-dir", type=folder, help="save each epoch; the same command resumes from it"
-    )
+    if resumes:
+        options.add_argument(
+            "--checkpoint-dir",
+            type=folder,
+            help="save each epoch; the same command resumes from it",
+        )
+    else:
+        options.set_defaults(checkpoint_dir=None)
     options.add_argument("--out", type=folder, default=Path("out") / name)
     return options
 
@@ -220,8 +238,13 @@ def time_export(model: keras.Model, classifier: Path, x: np.ndarray, y: np.ndarr
 
 def print_summary(history: ccl.TaskHistory, arguments: argparse.Namespace) -> None:
     """Print the last line of an example."""
+    print_end(history.average_accuracy[-1], len(history), "history, figure", arguments)
+
+
+def print_end(accuracy: float, tasks: int, files: str, arguments: argparse.Namespace) -> None:
+    """The same of an accuracy; `files` are those beside model and export."""
     minutes = (time.monotonic() - arguments.started) / 60
     print(
-        f"average accuracy {history.average_accuracy[-1]:.4f} over {len(history)} tasks, "
-        f"{minutes:.1f} minutes; history, figure, model and export are in {arguments.out}"
+        f"average accuracy {accuracy:.4f} over {tasks} tasks, {minutes:.1f} minutes; {files}, "
+        f"model and export are in {arguments.out}"
     )

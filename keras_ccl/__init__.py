@@ -35,7 +35,9 @@ from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
 from keras_ccl.models.loading import load_model  # noqa: E402
 from keras_ccl.results import metrics, plotting  # noqa: E402
 from keras_ccl.results.history import TaskHistory  # noqa: E402
+from keras_ccl.results.stream_history import StreamHistory  # noqa: E402
 from keras_ccl.training.fit_jointly import fit_jointly  # noqa: E402
+from keras_ccl.training.fit_stream import fit_stream  # noqa: E402
 from keras_ccl.training.fit_tasks import fit_tasks  # noqa: E402
 
 __version__ = "0.1.0"
@@ -46,6 +48,7 @@ __all__ = [
     "JointVAE",
     "NearestClassMean",
     "RandomFeatureRidge",
+    "StreamHistory",
     "StreamingLDA",
     "Task",
     "TaskHistory",
@@ -53,6 +56,7 @@ __all__ = [
     "datasets",
     "export_student",
     "fit_jointly",
+    "fit_stream",
     "fit_tasks",
     "load_model",
     "methods",

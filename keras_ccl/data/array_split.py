@@ -137,12 +137,14 @@ class ArraySplit:
                 f"{self.where}: validation_split={fraction} leaves none of {len(self.x)} rows"
             )
         first, last = slice(None, kept), slice(kept, None)
-        return self._part(first, self.where), self._part(last, f"{self.where}, held out")
+        return self.part(first), self.part(last, f"{self.where}, held out")
 
-    def _part(self, rows: slice, where: str) -> ArraySplit:
+    def part(self, rows: slice, where: str | None = None) -> ArraySplit:
+        """Some of the rows, and their name in errors."""
         part = copy.copy(self)
-        part.x, part.y, part.where = self.x[rows], self.y[rows], where
+        part.x, part.y, part.where = self.x[rows], self.y[rows], where or self.where
         part.weight = None if self.weight is None else self.weight[rows]
+        part._held = None
         return part
 
     def held(self) -> ArraySplit:

@@ -29,6 +29,8 @@ class ReadyTask:
         train: the rows to learn.
         validation: held-out rows, or None.
         labels: the names of all classes once the task is learnt; None where they are numbers.
+        continues: whether some of its rows were learnt already, as they came.
+        complete: whether no more rows of it will come.
     """
 
     number: int
@@ -36,6 +38,8 @@ class ReadyTask:
     train: Split
     validation: Split | None = None
     labels: LabelBook | None = None
+    continues: bool = False
+    complete: bool = True
 
 
 class CheckedTask:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from keras_ccl.data import class_groups
+from keras_ccl.data.blurred import RowStream, blurred
 from keras_ccl.data.labels import Name
 from keras_ccl.data.sources import FORMS, is_source
 from keras_ccl.data.transformations import (
@@ -20,8 +21,10 @@ from keras_ccl.data.validation import check_positive
 
 __all__ = [
     "HasTrain",
+    "RowStream",
     "Task",
     "TaskStream",
+    "blurred",
     "permuted",
     "rotated",
     "sequence",

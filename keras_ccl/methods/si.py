@@ -54,6 +54,8 @@ class SynapticIntelligence(Method):
         return {"penalty": objectives.quadratic_penalty(variables, self.anchor, self.omega)}
 
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
+        if task.continues:
+            return
         for k, variable in enumerate(model.trainable_variables):
             self.anchor[k].assign(variable)
             self.before[k].assign(variable)

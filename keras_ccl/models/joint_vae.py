@@ -205,11 +205,12 @@ class JointVAE(KerasTraining, JointModel):
         return validation_rows(self, split, batch_size)
 
     def begin_task(self, task: ReadyTask) -> None:
-        """Called before a task is learnt, whose classes are met as it is."""
+        """Called before a task is learnt, whose classes are met as it is; and with further rows."""
         self.meet(task.labels)
-        if self.observation.asks_for_rows and not self.tasks_seen.numpy():
-            self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
-        self.task_classes.assign(tf.zeros_like(self.task_classes))
+        if not task.continues:
+            if self.observation.asks_for_rows and not self.tasks_seen.numpy():
+                self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+            self.task_classes.assign(tf.zeros_like(self.task_classes))
         begin_memory(self, task)
         self.method.begin_task(self, task)
 

@@ -13,7 +13,9 @@ from keras_ccl.models.row_model import RowModel
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.models.user_metrics import AsGiven, as_metrics, grow_metrics, one_row
 from keras_ccl.results.history import TaskHistory
+from keras_ccl.results.stream_history import StreamHistory
 from keras_ccl.training.fit_one_task import fit_one_task
+from keras_ccl.training.fit_stream import fit_stream
 from keras_ccl.training.fit_tasks import fit_tasks
 from keras_ccl.training.optimizer import build_optimizer, grow_optimizer
 
@@ -26,6 +28,7 @@ class KerasTraining(RowModel):
         measured_always: the names of those that both `train_step` and `test_step` measure.
         measured_in_test: those of `test_step` alone.
         task_history: of the last `fit_tasks`, up to where it came, or None.
+        stream_history: of the last `fit_stream`, likewise.
         one_pass: whether more than one epoch of a task would teach it nothing.
     """
 
@@ -33,10 +36,12 @@ class KerasTraining(RowModel):
 
     step_metrics: StepMetrics
     task_history: TaskHistory | None = None
+    stream_history: StreamHistory | None = None
     measured_always: tuple[str, ...]
     measured_in_test: tuple[str, ...]
 
     fit_tasks = fit_tasks
+    fit_stream = fit_stream
     fit = fit_one_task
     keras_fit = keras.Model.fit
 

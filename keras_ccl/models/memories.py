@@ -56,12 +56,16 @@ def begin_memory(model: JointVAE, task: ReadyTask) -> None:
     """Called before a task is learnt: the first one tells whether there is a memory at all.
 
     There is where the first task lacks a class, and where later ones may bring further classes.
+    Until all rows of a task are there, the memory only rests.
 
     Args:
         model: the student.
         task: the task.
     """
     if model.feature_memory is None:
+        return
+    if not task.complete:
+        model.feature_memory.rest()
         return
     is_first = not model.tasks_seen.numpy() and not model.memory_size
     if is_first and (model.is_open or model.lacks_classes(task)):

@@ -9,10 +9,15 @@ depends on it NaN: an average never leaves values out.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_ccl.results.anytime import accuracy_over_time, worst_accuracy, worst_forgetting
+
 __all__ = [
+    "accuracy_over_time",
     "average_accuracy",
     "backward_transfer",
     "forgetting",
+    "worst_accuracy",
+    "worst_forgetting",
 ]
 
 

@@ -6,10 +6,12 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
+from keras_ccl.data.labels import Name
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import DataSpec
 from keras_ccl.results.history import TaskHistory
+from keras_ccl.results.stream_history import StreamHistory
 
 
 class ContinualModel(Protocol):
@@ -28,14 +30,22 @@ class ContinualModel(Protocol):
         backbone: what rows go through before the networks, or None.
         one_pass: whether more than one epoch of a task would teach it nothing.
         task_history: of the last `fit_tasks`, up to where it came, or None.
+        stream_history: of the last `fit_stream`, likewise.
+        name: of the model.
+        num_classes: how many classes it has room for.
+        observed_shape: of one x, as its networks see it.
     """
 
     tasks_seen: Any
     noise: Any
     seed: int | None
     backbone: keras.Model | None
+    name: str
+    num_classes: int
+    observed_shape: tuple[int, ...]
     one_pass: bool
     task_history: TaskHistory | None
+    stream_history: StreamHistory | None
     optimizer: keras.optimizers.Optimizer
     compiled: bool
     steps_per_execution: int
@@ -48,6 +58,9 @@ class ContinualModel(Protocol):
 
     @property
     def method_name(self) -> str: ...
+
+    @property
+    def class_names(self) -> tuple[Name, ...]: ...
 
     @property
     def data_spec(self) -> DataSpec: ...

@@ -13,6 +13,7 @@ import keras
 from keras_ccl.checkpointing.saving_callback import EpochLogs
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.results.history import TaskHistory
+from keras_ccl.results.stream_history import StreamHistory
 
 _ORBAX = getattr(keras.callbacks, "OrbaxCheckpoint", ())  # since Keras 3.12
 
@@ -160,7 +161,9 @@ class AsOneFit(keras.callbacks.Callback):
         for name in PASSED_ON:
             setattr(self, name, getattr(callback, name))
 
-    def begin_task(self, history: TaskHistory, logs: EpochLogs, first_epoch: int) -> None:
+    def begin_task(
+        self, history: TaskHistory | StreamHistory, logs: EpochLogs, first_epoch: int
+    ) -> None:
         """Called before the `fit` of a task; the arguments are those of `TaskCallbacks`."""
         self._earlier = [
             row

@@ -1,0 +1,66 @@
+"""Segment: the latest rows of a stream that no change lies between, so many at most."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.labels import LabelBook
+from keras_ccl.data.ready_tasks import ReadyTask
+
+
+class Segment:
+    """Rows that are learnt as one task; the first go where there are too many.
+
+    Args:
+        number: of the task.
+        first_row: the number of rows of the stream before it.
+        most_rows: how many are held.
+
+    Attributes:
+        seen: how many rows came, held or not.
+        classes: of the rows that came.
+    """
+
+    def __init__(self, number: int, first_row: int, most_rows: int) -> None:
+        self.number, self.first_row, self._most_rows = number, first_row, most_rows
+        self.seen = 0
+        self.classes: set[int] = set()
+        self._parts: tuple[np.ndarray, ...] = ()
+
+    def add(self, rows: ArraySplit, labels: LabelBook | None) -> None:
+        """Add rows.
+
+        Args:
+            rows: of which indices of classes are those of all rows before.
+            labels: the names of all classes so far; None where they are numbers.
+        """
+        weight = np.ones(len(rows.x), np.float32) if rows.weight is None else rows.weight
+        parts: tuple[np.ndarray, ...] = (rows.x, rows.y, weight)
+        if self._parts:
+            parts = tuple(map(np.concatenate, zip(self._parts, parts, strict=True)))
+        self._parts = tuple(part[-self._most_rows :] for part in parts)
+        self._spec, self._labels = rows.spec.of_indices, labels
+        self.seen += len(rows.x)
+        self.classes |= rows.classes
+
+    @property
+    def rows(self) -> int:
+        """How many are held."""
+        return len(self._parts[0]) if self._parts else 0
+
+    @property
+    def name(self) -> str:
+        """What histories call it."""
+        return f"rows {self.first_row + 1} to {self.first_row + self.seen}"
+
+    def task(self, *, continues: bool, complete: bool) -> ReadyTask:
+        """The rows held, as a task; the arguments are its attributes."""
+        x, y, weight = self._parts
+        spec = self._spec
+        if self._labels is not None:
+            spec = spec._replace(num_classes=self._labels.num_classes)
+        train = ArraySplit(x, y, spec, self.name, None if (weight == 1).all() else weight)
+        return ReadyTask(
+            self.number, self.name, train.held(), None, self._labels, continues, complete
+        )
