@@ -153,6 +153,31 @@ def test_going_on_with_another_call_and_with_tasks():
 
 
 @pytest.mark.slow
+def test_two_replicas_learn_a_stream(strategy):
+    with strategy.scope():
+        model = tiny()
+    history = model.fit_stream(moving(600, 600), hand_over=600, test=TESTS, **QUICK)
+    assert len(history) == 2 and np.isfinite(history.accuracy).all()
+
+
+@pytest.mark.slow
+def test_behind_a_backbone_rows_are_held_as_features():
+    held = []
+
+    class Held(keras.callbacks.Callback):
+        def on_task_end(self, task):
+            held.append(task.train.x.shape)
+
+    backbone = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, activation="relu")])
+    model = ccl.CCLGM((6,), 3, backbone=backbone, latent_dim=2, prior_components=2, seed=0)
+    history = model.fit_stream(
+        moving(600, 600), hand_over=600, test=TESTS, callbacks=[Held()], **QUICK
+    )
+    assert held == [(600, 8)] * 2 and model.memory == "gaussians"
+    assert np.isfinite(history.accuracy).all() and model.feature_memory.gaussians.counts.numpy().min() > 0
+
+
+@pytest.mark.slow
 def test_recorders_see_one_fit(tmp_path):
     log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     tiny().fit_stream(moving(1100), hand_over=600, callbacks=log, **QUICK)

@@ -95,7 +95,6 @@ class StreamRun:
         self._contexts = contextlib.ExitStack()
 
     def __enter__(self) -> StreamRun:
-        self._contexts.enter_context(optimizer.learning_rate_kept(self._model.optimizer))
         for callback in self._shown:
             self._contexts.callback(callback.close)
         return self
@@ -114,13 +113,15 @@ class StreamRun:
         """
         before, size = self._came, len(block[0])
         while len(block[0]):
-            terms = self._bound(self._observed(block))
+            rows = self._observed(block)
+            terms = self._bound(rows)
             cut, reason = self._end_among(terms)
             if cut is None:
-                self._learn(block)
+                self._learn(rows)
                 self._before = terms
                 break
-            self._learn(tuple(part[:cut] for part in block))
+            if cut:  # the classes of these alone are met
+                self._learn(self._observed(tuple(part[:cut] for part in block)))
             self.end(reason, noticed=before + size)
             block = tuple(part[cut:] for part in block)
         every = self._measure_every
@@ -173,12 +174,10 @@ class StreamRun:
         assert isinstance(observed, ArraySplit)
         return observed
 
-    def _learn(self, block: Element) -> None:
-        """Add rows to the segment, and learn from its rows as long as these are due."""
-        if not len(block[0]):
-            return
-        self._segment.add(self._observed(block), self._labels)
-        self._came += len(block[0])
+    def _learn(self, rows: ArraySplit) -> None:
+        """Add the rows observed last to the segment, and learn from it as long as they are due."""
+        self._segment.add(rows, self._labels)
+        self._came += rows.rows
         model, first = self._model, not self._epoch
         task = self._segment.task(continues=not first, complete=False)
         model.begin_task(task)
@@ -188,7 +187,7 @@ class StreamRun:
                 callback.begin_task(self.history, self._logs, 0)
             tell(self._given, "on_task_begin", model, task)
         size = batch_size_for(task.train.rows)
-        self._fit(task, size, self._whole(math.ceil(self._repeats * len(block[0]) / size)), 1)
+        self._fit(task, size, self._whole(math.ceil(self._repeats * rows.rows / size)), 1)
 
     def _whole(self, steps: int) -> int:
         """Steps that Keras can execute together as it was told."""
