@@ -2,9 +2,9 @@
 
     python classify.py classifier.onnx IMAGE...          # PNG or other images, .npy, or folders
 
-A .npy file holds one input of the model's shape, or [N, *shape]. The familiarity is a bound on
-log p(x), nats: low for an input unlike anything learnt. An input that cannot be read is one line on
-stderr; the others are answered, and the exit code is 2.
+A .npy file holds one input of the model's shape, or [N, *shape]. The familiarity, nats, is low for
+an input unlike anything learnt; below its threshold a calibrated model calls it unfamiliar. What
+cannot be read is one line on stderr; the others are answered, and the exit code is 2.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def load_classifier(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str,
     if not ours:
         raise InputError(f"{path}: expected a classifier exported by keras_ccl")
     try:
-        classify(session, np.zeros((1, *about["input_shape"]), np.float32), about["class_names"])
+        classify(session, np.zeros((1, *about["input_shape"]), np.float32), about)
     except Exception as error:  # a damaged graph may load and fail only when it runs
         raise InputError(f"{path}: the classifier does not work: {_first_line(error)}") from error
     return session, about
@@ -168,28 +168,32 @@ def _read_image(path: Path, shape: tuple[int, ...], white: int) -> np.ndarray:
 
 
 def classify(
-    session: onnxruntime.InferenceSession, x: np.ndarray, class_names: Sequence[str]
+    session: onnxruntime.InferenceSession, x: np.ndarray, about: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Classify inputs.
 
     Args:
         session: The session of the classifier.
         x: The inputs, float32 `[N, *input_shape]`.
-        class_names: The name of each class.
+        about: Its metadata.
 
     Returns:
-        For each input its `label`, `probability`, `familiarity` in nats (or None), and the
-            `probabilities` of all classes.
+        For each input its `label`, `probability`, `familiarity` in nats (or None), whether it is
+            `familiar` (None of a model not calibrated), and the `probabilities` of all classes.
     """
-    outputs = ["probabilities", *({o.name for o in session.get_outputs()} & {"familiarity"})]
+    given, names = {o.name for o in session.get_outputs()}, about["class_names"]
+    shares = "calibrated_probabilities" if "calibrated_probabilities" in given else "probabilities"
+    outputs = [shares, *(given & {"familiarity"})]
+    least = (about.get("calibration") or {}).get("threshold")
     parts = [session.run(outputs, {"x": x[i : i + BATCH]}) for i in range(0, len(x), BATCH)]
     probabilities, *nats = (np.concatenate(part) for part in zip(*parts, strict=True))
     return [
         {
-            "label": class_names[int(row.argmax())],
+            "label": names[int(row.argmax())],
             "probability": float(row.max()),
             "familiarity": float(nats[0][i]) if nats else None,
-            "probabilities": dict(zip(class_names, row.tolist(), strict=True)),
+            "familiar": None if least is None else bool(nats[0][i] >= least),
+            "probabilities": dict(zip(names, row.tolist(), strict=True)),
         }
         for i, row in enumerate(probabilities)
     ]
@@ -198,20 +202,11 @@ def classify(
 def answer(
     paths: Sequence[Path], session: onnxruntime.InferenceSession, about: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Classify the inputs in files and folders.
-
-    Args:
-        paths: The files and folders.
-        session: The session of the classifier.
-        about: Its metadata.
-
-    Returns:
-        The answers of `classify`, each with the name of its `input`; and what is wrong with others.
-    """
+    """The answers of `classify` for files and folders, each with its `input`; and the errors."""
     answers, errors = [], []
     for file in [file for path in paths for file in files_in(path)]:
         try:
-            found = classify(session, read_inputs(file, about), about["class_names"])
+            found = classify(session, read_inputs(file, about), about)
         except InputError as error:
             errors.append(str(error))
             continue
@@ -238,7 +233,8 @@ def main() -> int:
     else:
         for a in answers:
             familiar = "" if (f := a["familiarity"]) is None else f"  familiarity {f:9.2f} nats"
-            print(f"{a['input']}: {a['label']:<12} {a['probability']:7.2%}{familiar}")
+            unlike = "  unfamiliar" if a["familiar"] is False else ""
+            print(f"{a['input']}: {a['label']:<12} {a['probability']:7.2%}{familiar}{unlike}")
     return 2 if errors else 0
 
 

@@ -33,7 +33,7 @@ from keras_ccl.methods.heads import NearestClassMean, RandomFeatureRidge, Stream
 from keras_ccl.models import networks  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
 from keras_ccl.models.loading import load_model  # noqa: E402
-from keras_ccl.results import metrics, plotting  # noqa: E402
+from keras_ccl.results import metrics, plotting, uncertainty  # noqa: E402
 from keras_ccl.results.history import TaskHistory  # noqa: E402
 from keras_ccl.results.stream_history import StreamHistory  # noqa: E402
 from keras_ccl.training.fit_jointly import fit_jointly  # noqa: E402
@@ -64,4 +64,5 @@ __all__ = [
     "networks",
     "plotting",
     "streams",
+    "uncertainty",
 ]

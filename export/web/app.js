@@ -90,6 +90,7 @@ async function start() {
     if (!x) {
       last.answer = null;
       setBars([]);
+      $("answer").classList.remove("unfamiliar");
       $("answer").textContent = "Nothing drawn yet.";
       $("familiarity").textContent = "–";
       return;
@@ -98,10 +99,15 @@ async function start() {
     last.answer = Object.fromEntries(
       Object.entries(found).map(([name, tensor]) => [name, Array.from(tensor.data)]),
     );
-    const { probabilities, familiarity } = last.answer;
+    const { familiarity } = last.answer;
+    const probabilities = last.answer.calibrated_probabilities ?? last.answer.probabilities;
     const label = best(probabilities);
+    const unfamiliar = familiarity[0] < (about.calibration?.threshold ?? -Infinity);
     setBars(probabilities);
-    $("answer").textContent = `${names[label]}, ${(100 * probabilities[label]).toFixed(1)} %`;
+    $("answer").classList.toggle("unfamiliar", unfamiliar);
+    $("answer").textContent = unfamiliar
+      ? `Unfamiliar: like nothing learnt. Most like ${names[label]}.`
+      : `${names[label]}, ${(100 * probabilities[label]).toFixed(1)} %`;
     $("familiarity").textContent = `${familiarity[0].toFixed(1)} nats`;
   });
 
@@ -123,8 +129,11 @@ async function start() {
   );
   $("from-drawing").addEventListener("click", () => last.answer && sliders.set(last.answer.latent_mean));
   await dream();
-  const usual = about.familiarity_of_examples;
-  if (usual) $("usual").textContent = `(99 % of its test images: above ${usual["1%"].toFixed(0)})`;
+  const { calibration, familiarity_of_examples: usual } = about;
+  if (calibration)
+    $("usual").textContent = `(unfamiliar below ${calibration.threshold.toFixed(1)})`;
+  else if (usual)
+    $("usual").textContent = `(99 % of its test images: above ${usual["1%"].toFixed(0)})`;
   $("about").textContent = `${about.method}, ${about.tasks_seen} tasks learnt, ${names.length} classes.`;
   window.student = { about, last };
 }

@@ -117,18 +117,21 @@ def quadratic_discriminant(
     return Quadratic(centre, whitened, np.where(met, bias, NEVER), offsets, turned)
 
 
-def best_scale(logits: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The one of `SCALES` with which logits of Gaussians, which are too sure, tell labels best.
+def best_scale(
+    logits: np.ndarray, y: np.ndarray, weights: np.ndarray, scales: np.ndarray = SCALES
+) -> tuple[float, float]:
+    """The scale with which logits, of Gaussians that are too sure or of others, tell labels best.
 
     Args:
         logits: `[n, K]`, of rows that the Gaussians were not fitted to.
         y: `[n]`, labels.
         weights: `[n]`, not negative.
+        scales: to choose from.
 
     Returns:
         The least sum of -log p(y|x), nats, and its scale.
     """
     about = logits - logits.max(1, keepdims=True)
     of_y = about[np.arange(len(y)), y]
-    losses = [weights @ (np.log(np.exp(s * about).sum(1)) - s * of_y) for s in SCALES]
-    return float(np.min(losses)), float(SCALES[np.argmin(losses)])
+    losses = [weights @ (np.log(np.exp(s * about).sum(1)) - s * of_y) for s in scales]
+    return float(np.min(losses)), float(scales[np.argmin(losses)])

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata as installed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,20 +13,17 @@ import numpy as np
 
 from keras_ccl.data.validation import check_choice
 from keras_ccl.export import serving
-from keras_ccl.export.formats import FORMATS, OPSET, require_packages
+from keras_ccl.export.description import Student, describe
+from keras_ccl.export.formats import FORMATS, require_packages
 from keras_ccl.export.quantization import quantize as write_quantized
 from keras_ccl.export.verification import (
     compare,
-    content_hash,
     inputs_to_compare,
     latents_to_compare,
 )
 from keras_ccl.models.closed_form_head import ClosedFormHead
-from keras_ccl.models.joint_vae import JointVAE
 
 QUANTIZATIONS = (None, "int8")
-
-Student = JointVAE | ClosedFormHead
 
 
 class _Part(NamedTuple):
@@ -60,6 +56,8 @@ def export_student(
 
     Every artefact is opened by its own runtime and compared with the Keras model on random inputs,
     on generated ones, and on `examples`. The files appear in `directory` all at once or not at all.
+
+    Of a model that is calibrated the classifier answers calibrated probabilities too.
 
     The artefacts compute in float32. So does the Keras model that they are compared with, which is
     a copy if the model was trained in mixed precision. A head in closed form has no decoder.
@@ -108,37 +106,6 @@ def export_student(
     return about
 
 
-def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the metadata of every artefact, as JSON can hold them.
-
-    Args:
-        model: The student.
-        class_names: The name of each of the K classes; by default `model.class_names`.
-
-    Returns:
-        The metadata.
-
-    Raises:
-        ValueError: If there are not K names.
-    """
-    names = [str(name) for name in class_names or model.class_names]
-    if len(names) != model.num_classes:
-        raise ValueError(f"class_names: expected {model.num_classes}, received {len(names)}")
-    return {
-        "keras_ccl": installed.version("keras-ccl"),
-        "method": model.method_name,
-        "tasks_seen": int(model.tasks_seen.numpy()),
-        "input_shape": list(model.input_shape),
-        "input_range": [0, 1] if model.data_spec.unit_range else None,
-        "white": 1 if model.backbone is None else 255,
-        "likelihood": model.likelihood,
-        "latent_dim": getattr(model, "latent_dim", None),
-        "class_names": names,
-        "opset": OPSET,
-        "content_hash": content_hash(model),
-    }
-
-
 def _check_request(
     model: Student,
     directory: Path,
@@ -167,12 +134,13 @@ def _parts_to_export(
 ) -> dict[str, _Part]:
     """Return the classifier, and the decoder where there is one, by the names of their files."""
     x, y = inputs_to_compare(model, examples)
+    temperature = model.calibration.temperature if model.calibration else None
     if isinstance(model, ClosedFormHead):
-        head = serving.head(model)
+        head = serving.head(model, temperature)
         return {"classifier": _Part(head, x, _keras_outputs(head, x), y)}
     z = latents_to_compare(model)
     student = model.in_float32()
-    classifier, decoder = serving.classifier(student), serving.decoder(student)
+    classifier, decoder = serving.classifier(student, temperature), serving.decoder(student)
     return {
         "classifier": _Part(classifier, x, _keras_outputs(classifier, x), y),
         "decoder": _Part(decoder, z, _keras_outputs(decoder, z)),

@@ -5,14 +5,12 @@ sampling, no triangular solve, and none of the guarded products of TensorFlow Pr
 answer for a row that is not finite is NaN.
 """
 
-import math
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.priors import MixturePrior, NormalPrior, squared_offsets
+from keras_ccl.bounds.folded_prior import folded_prior
 from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.rows import where_finite
@@ -22,7 +20,7 @@ class Tolerance(NamedTuple):
     """How far an artefact may be from the Keras model, relative to max(1, |value|).
 
     Attributes:
-        probabilities: Of p(y|x).
+        probabilities: Of p(y|x), calibrated or not.
         x: Of images in [0, 1].
         others: Of tensors whose values are not bounded.
     """
@@ -64,18 +62,20 @@ class Served(NamedTuple):
     tolerance: Tolerance = OF_NETWORKS
 
 
-def classifier(model: JointModel) -> Served:
+def classifier(model: JointModel, temperature: float | None = None) -> Served:
     """Return the classifier of a model as a function of x `[B, *input_shape]`.
 
     Its outputs are
 
     - `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|x), as `predict` gives them;
     - `latent_mean` `[B, Z]` and `latent_log_var` `[B, Z]` of q(z|x);
-    - `familiarity` `[B]`, in nats: a bound on log p(x) at the posterior mean, log p(x|z) minus
-      `kl_to_prior`. It is low for an input unlike anything learnt.
+    - `familiarity` `[B]`, in nats, as `model.familiarity` gives it: 0 at best, low for an input
+      unlike anything learnt;
+    - with a temperature, `calibrated_probabilities` `[B, K]`.
 
     Args:
         model: The student, in float32.
+        temperature: That of its calibration, or None.
 
     Returns:
         The function to export.
@@ -93,13 +93,12 @@ def classifier(model: JointModel) -> Served:
         logits = model.classify(z).logits_parameter()
         if memory is not None and parts_of_memory:
             logits = memory.together(logits, seen)
-        log_p_x = model.observation.exportable_log_prob(model.decoder(z), seen)
         answers = {
-            "probabilities": tf.nn.softmax(logits),
+            **_probabilities(logits, temperature),
             "logits": logits,
             "latent_mean": z,
             "latent_log_var": tf.math.log(q.variance()),
-            "familiarity": log_p_x - kl_to_prior(z, q.variance(), prior),
+            "familiarity": model.familiarity_at(seen, q, prior),
         }
         return {name: where_finite(seen, answer) for name, answer in answers.items()}
 
@@ -111,13 +110,15 @@ def classifier(model: JointModel) -> Served:
     return Served(classify, "x", shape, parts, tolerance)
 
 
-def head(model: ClosedFormHead) -> Served:
+def head(model: ClosedFormHead, temperature: float | None = None) -> Served:
     """Return a head in closed form as a function of x `[B, *input_shape]`.
 
-    Its outputs are `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|x).
+    Its outputs are `probabilities` `[B, K]` and `logits` `[B, K]` of p(y|x), and with a temperature
+    `calibrated_probabilities` `[B, K]`.
 
     Args:
         model: The head.
+        temperature: That of its calibration, or None.
 
     Returns:
         The function to export.
@@ -127,11 +128,19 @@ def head(model: ClosedFormHead) -> Served:
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = model.logits(x)
-        answers = {"probabilities": tf.nn.softmax(logits), "logits": logits}
+        answers = {**_probabilities(logits, temperature), "logits": logits}
         return {name: where_finite(x, answer) for name, answer in answers.items()}
 
     tolerance = OF_HEADS if model.backbone is None else OF_HEADS_BEHIND_A_BACKBONE
     return Served(classify, "x", shape, model.answering_parts(), tolerance)
+
+
+def _probabilities(logits: tf.Tensor, temperature: float | None) -> dict[str, tf.Tensor]:
+    """p(y|x), and where there is a temperature the calibrated one, by the names of the outputs."""
+    found = {"probabilities": tf.nn.softmax(logits)}
+    if temperature is not None:
+        found["calibrated_probabilities"] = tf.nn.softmax(logits / temperature)
+    return found
 
 
 def decoder(model: JointModel) -> Served:
@@ -161,63 +170,3 @@ def decoder(model: JointModel) -> Served:
         tolerance = tolerance._replace(x=tolerance.others)
     parts = (model.decoder, model.classifier, model.observation)
     return Served(decode, "z", shape, parts, tolerance)
-
-
-class FoldedPrior(NamedTuple):
-    """p(z) = sum_k w_k N(z; m_k, L_k L_k') over C components, as matrices to multiply by.
-
-    Attributes:
-        whiten: The transposed inverses of all L_k side by side, `[Z, C Z]`.
-        shift: `[C Z]`; z @ whiten - shift are the whitened offsets of z from every m_k.
-        precision: The diagonals of the inverse covariances, `[Z, C]`.
-        log_scale: log w_k minus the logarithm of the normaliser of the density, `[C]`.
-    """
-
-    whiten: np.ndarray
-    shift: np.ndarray
-    precision: np.ndarray
-    log_scale: np.ndarray
-
-
-def folded_prior(p_z: NormalPrior | MixturePrior) -> FoldedPrior:
-    """Convert p(z) to a `FoldedPrior`, leaving out components without weight.
-
-    Args:
-        p_z: The prior of a model.
-
-    Returns:
-        The same prior as float32 matrices.
-    """
-    log_weights, means, trils = p_z.gaussians()
-    kept = log_weights > math.log(1e-12)
-    log_weights, means, trils = log_weights[kept], means[kept], trils[kept]
-    inverses = np.linalg.inv(trils.astype(np.float64))  # [C, Z, Z]
-    log_det = np.log(np.diagonal(trils, axis1=1, axis2=2).astype(np.float64)).sum(1)
-    dim = means.shape[1]
-    arrays = (
-        inverses.transpose(2, 0, 1).reshape(dim, -1),
-        np.einsum("cij,cj->ci", inverses, means).reshape(-1),
-        np.square(inverses).sum(1).T,
-        log_weights - log_det - 0.5 * dim * math.log(2 * math.pi),
-    )
-    return FoldedPrior(*(array.astype(np.float32) for array in arrays))
-
-
-def kl_to_prior(mean: tf.Tensor, variance: tf.Tensor, prior: FoldedPrior) -> tf.Tensor:
-    """Compute an upper bound on KL(q(z|x) || p(z)) without sampling.
-
-    The bound is -H(q) - log sum_k w_k exp(E_q[log N_k(z)]) (Hershey and Olsen 2007). For a single
-    Gaussian, such as N(0, I), it equals the divergence.
-
-    Args:
-        mean: The mean of q(z|x), `[B, Z]`.
-        variance: The variance of q(z|x), `[B, Z]`.
-        prior: p(z).
-
-    Returns:
-        The bound for each row, `[B]`, in nats.
-    """
-    distances = squared_offsets(mean, prior.whiten, prior.shift)
-    expected = prior.log_scale - 0.5 * (distances + tf.matmul(variance, prior.precision))
-    entropy = 0.5 * tf.reduce_sum(tf.math.log(variance) + 1 + math.log(2 * math.pi), 1)
-    return -entropy - tf.reduce_logsumexp(expected, 1)

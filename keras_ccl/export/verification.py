@@ -101,7 +101,9 @@ def compare(
             f"{name}: expected tensors {sorted(expected)}, received {sorted(received)}"
         )
     worst = {}
-    allowed = {key: tolerance._asdict().get(key, tolerance.others) for key in expected}
+    limits = tolerance._asdict()
+    kinds = {key: key.removeprefix("calibrated_") for key in expected}
+    allowed = {key: limits.get(kind, tolerance.others) for key, kind in kinds.items()}
     for key, value in expected.items():
         where = f"{name}: tensor {key!r}"
         worst[key] = max(

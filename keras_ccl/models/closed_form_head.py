@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds import likelihoods
 from keras_ccl.bounds.closed_form import NEVER, Linear, Moments
 from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.ready_tasks import ReadyTask
-from keras_ccl.data.splits import Split
+from keras_ccl.data.splits import MEASURING_BATCH, Split
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive, classes_of
 from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.current_and_old import MEASURED_ROWS
+from keras_ccl.models.evidence import Evidence
 from keras_ccl.models.feature_sums import MOST_FEATURES, FeatureSums
 from keras_ccl.models.fixed_features import FEATURES, CentredLinear
 from keras_ccl.models.keras_training import KerasTraining
@@ -139,6 +141,14 @@ class ClosedFormHead(KerasTraining):
         """p(y|x), `[B, K]`; NaN for a row that is not finite."""
         return where_finite(x, tf.nn.softmax(self.logits(x)))
 
+    def evidence(self, x: np.ndarray, *, batch_size: int = MEASURING_BATCH) -> Evidence:
+        """Logits alone: a head knows no p(x)."""
+
+        def of_rows(seen: tf.Tensor) -> tf.Tensor:
+            return where_finite(seen, self.logits(seen))
+
+        return Evidence(self.by_batch(of_rows, x, batch_size), None)
+
     # One step.
 
     def term_weights(self) -> dict[str, float]:
@@ -182,7 +192,7 @@ class ClosedFormHead(KerasTraining):
 
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt: the first tells how to standardise, and the offset."""
-        self.meet(task.labels)
+        super().begin_task(task)
         if self.tasks_seen.numpy():
             return
         if self.observation.asks_for_rows:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from keras_ccl.bounds import distributions, likelihoods, mixtures, priors
+from keras_ccl.bounds import distributions, folded_prior, likelihoods, mixtures, priors
 from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive, classes_of
 from keras_ccl.models import growing, networks, rows
@@ -195,6 +195,22 @@ class JointDistributions(RowModel):
         if self.feature_memory is None:
             return logits
         return self.feature_memory.beside(logits, self.observe(x))
+
+    def familiarity_at(
+        self, x: tf.Tensor, q: tfd.Distribution, prior: folded_prior.FoldedPrior
+    ) -> tf.Tensor:
+        """How familiar x is, `[B]`, nats: 0 at best, low for what is unlike all that was learnt.
+
+        Minus what the model would have to say of x beyond what any would: by how much log p(x|z) at
+        the mean of q falls short, and a bound above KL(q(z|x) || p(z)).
+
+        Args:
+            x: `[B, *observed_shape]`.
+            q: q(z|x).
+            prior: p(z), folded.
+        """
+        short = self.observation.shortfall(self.decoder(q.mean()), x)
+        return -short - folded_prior.kl_to_prior(q.mean(), q.variance(), prior)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """p(y|x) at the posterior mean: `[B, K]`. `predict` gives the same as an array.

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_ccl.bounds.mixtures import components_for
 from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.data.splits import MEASURING_BATCH
-from keras_ccl.data.validation import check_numbers, check_positive, check_shape
+from keras_ccl.data.validation import check_positive
 from keras_ccl.models import growing, networks, rows
 from keras_ccl.models.joint_distributions import JointDistributions
 
@@ -63,7 +63,7 @@ class JointModel(JointDistributions):
         Returns:
             `[N, *observed_shape]`: features where there is a backbone.
         """
-        return self._by_batch(self._reconstruct_rows, x, batch_size)
+        return self.by_batch(self._reconstruct_rows, x, batch_size)
 
     def elbo(self, x: np.ndarray, *, batch_size: int = MEASURING_BATCH) -> np.ndarray:
         """The bound on log p(x) of each row, with one sample of z: how familiar x is.
@@ -75,7 +75,7 @@ class JointModel(JointDistributions):
         Returns:
             `[N]`, nats. p(z) is the model's own: the mixture once it is fitted.
         """
-        return self._by_batch(self._elbo_rows, x, batch_size)
+        return self.by_batch(self._elbo_rows, x, batch_size)
 
     def sample_posteriors(self, x: np.ndarray) -> np.ndarray:
         """A sample of q(z|x) for each row.
@@ -86,19 +86,9 @@ class JointModel(JointDistributions):
         Returns:
             `[N, Z]`.
         """
-        return self._by_batch(
+        return self.by_batch(
             lambda batch: self._sample_rows(batch, self.next_seed()), x, MEASURING_BATCH
         )
-
-    def _by_batch(self, function: Callable, x: np.ndarray, batch_size: int) -> np.ndarray:
-        check_positive("batch_size", batch_size, integer=True)
-        x = np.asarray(x)
-        check_numbers(x.dtype, "x")
-        if x.shape[1:] != self.observed_shape:  # features are taken too
-            check_shape(x.shape[1:], self.data_spec, "x")
-        starts = range(0, max(len(x), 1), batch_size)  # no rows are one empty batch
-        batches = (self.observe_batch(x[i : i + batch_size]) for i in starts)
-        return np.concatenate([function(batch).numpy() for batch in batches])
 
     # Traced once, for any number of rows.
 

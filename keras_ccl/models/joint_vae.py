@@ -11,6 +11,7 @@ from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
 from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
+from keras_ccl.models.familiar_model import FamiliarModel
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
 from keras_ccl.models.keras_training import KerasTraining
@@ -23,7 +24,7 @@ from keras_ccl.training.grown_weights import grow
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
-class JointVAE(KerasTraining, JointModel):
+class JointVAE(KerasTraining, FamiliarModel):
     """A VAE with a classifier on its latent variable: maximises the joint bound, eq. 4.
 
     Trained task after task, on current rows alone, it is the paper's baseline **vae-cl**. A method
@@ -206,7 +207,7 @@ class JointVAE(KerasTraining, JointModel):
 
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is; and with further rows."""
-        self.meet(task.labels)
+        super().begin_task(task)
         if not task.continues:
             if self.observation.asks_for_rows and not self.tasks_seen.numpy():
                 self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])

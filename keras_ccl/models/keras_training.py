@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_ccl.data.keras_rows import BATCH, check_class_weight, together
 from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import check_rows, check_weight
-from keras_ccl.models.row_model import RowModel
+from keras_ccl.models.calibrated import Calibrated
 from keras_ccl.models.step_metrics import StepMetrics
 from keras_ccl.models.user_metrics import AsGiven, as_metrics, grow_metrics, one_row
 from keras_ccl.results.history import TaskHistory
@@ -20,7 +20,7 @@ from keras_ccl.training.fit_tasks import fit_tasks
 from keras_ccl.training.optimizer import build_optimizer, grow_optimizer
 
 
-class KerasTraining(RowModel):
+class KerasTraining(Calibrated):
     """`compile`, `fit`, `evaluate` and their kin. The step is that of the class below it.
 
     Attributes:
@@ -221,6 +221,7 @@ class KerasTraining(RowModel):
             sample_weight = check_weight(sample_weight, len(x), "train_on_batch")
         weights = check_class_weight(class_weight, self.num_classes, self.labels)
         class_weight = None if weights is None else dict(enumerate(weights))
+        self._calibration = None
         logs = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
         return logs if return_dict else self._as_list(logs)
 

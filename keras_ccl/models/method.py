@@ -140,6 +140,11 @@ class Method(keras.layers.Layer):
         """
         return None
 
+    @property
+    def has_old_rows(self) -> bool:
+        """Whether the method is one that gives `old_rows`."""
+        return type(self).old_rows is not Method.old_rows
+
     def options(self) -> dict[str, Any]:
         """The options by name."""
         return {name: getattr(self, name) for name in self.option_names}

@@ -17,7 +17,7 @@ from keras_ccl.data.feature_split import FeatureSplit
 from keras_ccl.data.labels import LabelBook
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split
-from keras_ccl.data.validation import check_numbers, check_shape
+from keras_ccl.data.validation import check_numbers, check_positive, check_shape
 from keras_ccl.models.named_classes import NamedClasses
 from keras_ccl.models.rows import where_finite
 from keras_ccl.training import replicas
@@ -74,6 +74,17 @@ class RowModel(NamedClasses):
         """`observe`, of any number of rows, for a model that is not at a step."""
         x = tf.convert_to_tensor(as_floats(x, self.observation.unit_range))
         return x if tuple(x.shape[1:]) == self.observed_shape else self._features(x)
+
+    def by_batch(self, function: Callable, x: np.ndarray, batch_size: int) -> np.ndarray:
+        """What a function of `observe_batch(x)` gives for all rows `[N, *input_shape]`."""
+        check_positive("batch_size", batch_size, integer=True)
+        x = np.asarray(x)
+        check_numbers(x.dtype, "x")
+        if x.shape[1:] != self.observed_shape:  # features are taken too
+            check_shape(x.shape[1:], self.data_spec, "x")
+        starts = range(0, max(len(x), 1), batch_size)  # no rows are one empty batch
+        batches = (self.observe_batch(x[i : i + batch_size]) for i in starts)
+        return np.concatenate([function(batch).numpy() for batch in batches])
 
     @functools.cached_property
     def _features(self) -> Callable[[tf.Tensor], tf.Tensor]:
