@@ -1,4 +1,4 @@
-"""`calibrate`, `identify` and `familiarity`: what they find, what they leave alone, what ends them."""
+"""`calibrate`, `identify` and `familiarity`: what they find, leave and are ended by."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def labelled(logits, y, nats):
 def test_generated_rows_weigh_all_tasks_but_one():
     sure, wrong = np.array([[9.0, 0]] * 10), np.array([[0.0, 9]] * 10)
     given, made = (labelled(part, np.zeros(10, int), None) for part in (sure, wrong))
-    # Right with weight 1 and wrong with weight t - 1: p(right) = 1/t where 9 / T = log(1 / (t - 1)).
+    # Right with weight 1, wrong with weight 2: no temperature is high enough.
     alone = temperature_of(given, None, 3)
     assert alone < 0.1 and temperature_of(given, made, 3) > 100
     some = labelled(np.r_[sure, wrong[:2]], np.zeros(12, int), None)
@@ -102,9 +102,9 @@ def test_it_answers_by_what_was_found(taught):
     np.testing.assert_array_equal(found.label, taught.predict(X, verbose=0).argmax(1))
     np.testing.assert_array_equal(found.familiar, found.familiarity >= np.float32(kept.threshold))
     np.testing.assert_allclose(found.familiarity, taught.familiarity(X), rtol=1e-5)
-    np.testing.assert_allclose(
-        tempered(evidence.logits, 1), taught.predict(X, verbose=0), atol=1e-6
-    )
+    as_predicted = tempered(evidence.logits, 1)
+    np.testing.assert_allclose(as_predicted, taught.predict(X, verbose=0), atol=1e-6)
+    np.testing.assert_array_equal(found.probabilities.max(1), found.probability)
     assert found.familiar.any() and not taught.identify(1 - X.round()).familiar.all()
 
 
@@ -121,9 +121,8 @@ def test_labels_are_names():
     model = tiny(num_classes=None, class_names=list(names))
     model.fit_tasks([(X, names[Y])], epochs=1, verbose=0)
     model.calibrate((X, names[Y]))
-    np.testing.assert_array_equal(
-        model.identify(X).label, names[model.predict(X, verbose=0).argmax(1)]
-    )
+    expected = names[model.predict(X, verbose=0).argmax(1)]
+    np.testing.assert_array_equal(model.identify(X).label, expected)
 
 
 def test_it_is_saved_with_the_model(taught, tmp_path):

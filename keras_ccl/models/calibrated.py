@@ -110,7 +110,7 @@ class Calibrated(RowModel):
         shares = tempered(logits, found.temperature)
         names = np.array(self.class_names)[shares.argmax(1)]
         familiar = None if familiarity is None else familiarity >= found.threshold
-        return Identified(names, shares.max(1), familiarity, familiar)
+        return Identified(names, shares.max(1), shares, familiarity, familiar)
 
     def evidence(self, x: np.ndarray, *, batch_size: int = MEASURING_BATCH) -> Evidence:
         """Logits and familiarity of rows, in float32, as an artefact gives them.

@@ -29,12 +29,14 @@ class Identified(NamedTuple):
     Attributes:
         label: `[N]`, the name of the most likely class.
         probability: `[N]`, that of this class, calibrated.
+        probabilities: `[N, K]`, those of all classes.
         familiarity: `[N]`, nats; None of a model that knows no p(x), as `familiar` then is.
         familiar: `[N]`, whether the familiarity reaches the threshold.
     """
 
     label: np.ndarray
     probability: np.ndarray
+    probabilities: np.ndarray
     familiarity: np.ndarray | None
     familiar: np.ndarray | None
 
