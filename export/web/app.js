@@ -4,6 +4,7 @@
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 import { makePad } from "./pad.js";
 import { fitted, show } from "./pixels.js";
+import { verdict } from "./verdict.js";
 
 const $ = (id) => document.getElementById(id);
 const SLIDER = { min: -3, max: 3, step: 0.05 };
@@ -99,16 +100,11 @@ async function start() {
     last.answer = Object.fromEntries(
       Object.entries(found).map(([name, tensor]) => [name, Array.from(tensor.data)]),
     );
-    const { familiarity } = last.answer;
-    const probabilities = last.answer.calibrated_probabilities ?? last.answer.probabilities;
-    const label = best(probabilities);
-    const unfamiliar = familiarity[0] < (about.calibration?.threshold ?? -Infinity);
-    setBars(probabilities);
-    $("answer").classList.toggle("unfamiliar", unfamiliar);
-    $("answer").textContent = unfamiliar
-      ? `Unfamiliar: like nothing learnt. Most like ${names[label]}.`
-      : `${names[label]}, ${(100 * probabilities[label]).toFixed(1)} %`;
-    $("familiarity").textContent = `${familiarity[0].toFixed(1)} nats`;
+    const said = verdict(last.answer, about);
+    setBars(said.probabilities);
+    $("answer").classList.toggle("unfamiliar", said.unfamiliar);
+    $("answer").textContent = said.text;
+    $("familiarity").textContent = `${last.answer.familiarity[0].toFixed(1)} nats`;
   });
 
   const dream = latestOnly(async () => {

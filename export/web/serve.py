@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PAGE = Path(__file__).parent
-PARTS = ("index.html", "app.js", "pad.js", "pixels.js", "style.css")
+PARTS = ("index.html", "app.js", "pad.js", "pixels.js", "style.css", "verdict.js")
 MODELS = ("model.json", "classifier.onnx", "decoder.onnx")
 RUNTIME = "node_modules/onnxruntime-web/dist"
 HOSTS = ("localhost", "127.0.0.1", "[::1]")

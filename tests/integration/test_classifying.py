@@ -122,6 +122,8 @@ def test_another_file_than_model_json_describes_is_refused(work, tmp_path):
         ("class_names", '"0123456789"'),
         ("class_names", '["a"]'),
         ("part", "[" * 100_000),
+        ("calibration", "[1]"),
+        ("calibration", '{"threshold": "low"}'),
     ],
 )
 def test_odd_metadata_are_one_line(key, text, work, tmp_path):
