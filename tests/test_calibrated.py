@@ -136,6 +136,27 @@ def test_it_is_saved_with_the_model(taught, tmp_path):
     assert again.calibration is None  # whose weights they are is not known
 
 
+class AtTheEnd(keras.callbacks.Callback):
+    """Calibrates after each task."""
+
+    def on_task_end(self, task):
+        self.model.calibrate(LAST)
+
+
+def test_checkpoints_hold_it_and_a_run_goes_on_whether_there_was_one_or_not(tmp_path):
+    options = {"epochs": 1, "batch_size": 30, "verbose": 0}
+    model, again = tiny(), tiny()
+    model.fit_tasks(STREAM, checkpoint_dir=tmp_path / "a", callbacks=[AtTheEnd()], **options)
+    assert model.calibration.tasks_seen == 2
+    again.fit_tasks(STREAM, checkpoint_dir=tmp_path / "a", callbacks=[AtTheEnd()], **options)
+    assert again.calibration == model.calibration
+    again.fit_tasks([LAST], checkpoint_dir=tmp_path / "b", **options)
+    model._calibration = None  # a copy that nobody calibrated
+    model.fit_tasks([LAST], checkpoint_dir=tmp_path / "b", **options)
+    assert again.calibration is None and model.calibration is None
+    assert int(model.tasks_seen.numpy()) == 3
+
+
 def test_a_copy_without_the_weights_is_not_calibrated(taught):
     assert type(taught).from_config(taught.get_config()).calibration is None
 

@@ -42,8 +42,10 @@ def run_identity(
     options = {"class": model.method_name, **model.options(), "shapes": shapes}
     if backbone := weights_of_backbone(model):
         options["weights of the backbone"] = hash_of([weight.numpy() for weight in backbone])
+    config = _config_of(model)
+    config.pop("calibration", None)  # which the first task ends
     return {
-        "model": {**_config_of(model), **options},
+        "model": {**config, **options},
         "optimizer": {"class": type(model.optimizer).__name__, **_config_of(model.optimizer)},
         "callbacks": _named_settings(callbacks),
         **run,

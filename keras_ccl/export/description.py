@@ -1,7 +1,6 @@
 """What is written beside every artefact."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import metadata as installed
 from typing import Any
 
@@ -41,5 +40,5 @@ def describe(model: Student, class_names: Sequence[str] | None = None) -> dict[s
         "class_names": names,
         "opset": OPSET,
         "content_hash": content_hash(model),
-        "calibration": None if model.calibration is None else asdict(model.calibration),
+        "calibration": model.calibration_record(),
     }

@@ -49,7 +49,7 @@ class Calibrated(RowModel):
         much as their thresholds differ it is moved.
 
         `predict` and training stay as they are. A further task, `train_on_batch` and `load_weights`
-        end the calibration; saved models keep it.
+        end the calibration; saved models and checkpoints keep it.
 
         Args:
             rows: held-out rows of the task learnt last, in any form that `fit_tasks` takes.
@@ -140,17 +140,24 @@ class Calibrated(RowModel):
         super().load_weights(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        found = self.calibration
-        kept = {} if found is None else {"calibration": dataclasses.asdict(found)}
-        return {**super().get_config(), **kept}
+        found = self.calibration_record()
+        return super().get_config() | ({} if found is None else {"calibration": found})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Calibrated:
         config = dict(config)
         found = config.pop("calibration", None)
         model = super().from_config(config)
-        model._calibration = None if found is None else Calibration(**found)
+        model.restore_calibration(found)
         return model
+
+    def restore_calibration(self, found: dict[str, Any] | None) -> None:
+        """Take what was calibrated before, as `calibration_record` told it."""
+        self._calibration = None if found is None else Calibration(**found)
+
+    def calibration_record(self) -> dict[str, Any] | None:
+        """The calibration as JSON can hold it; None where there is none."""
+        return None if self.calibration is None else dataclasses.asdict(self.calibration)
 
     def _of_generated(self, seen: int) -> Labelled | None:
         """Generated rows of all tasks, where there are several and the method generates any."""
