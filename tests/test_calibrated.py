@@ -202,7 +202,8 @@ def test_it_stays_when_classes_grow():
 def test_a_head_has_a_temperature_and_knows_no_familiarity():
     model = ccl.StreamingLDA((6,), 3)
     model.fit_tasks(STREAM, verbose=0)
-    found = model.calibrate(LAST)
+    with pytest.warns(UserWarning, match="generates no rows of earlier tasks"):
+        found = model.calibrate(LAST)
     assert found.threshold is None and found.temperature != 1
     answer = model.identify(X)
     assert answer.familiarity is None and answer.familiar is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ class Calibrated(RowModel):
         One temperature divides all logits, those of networks and memory together: the one that
         makes the labels most likely (Guo et al. 2017). Rows of earlier tasks are not needed. Where
         the method generates them, generated rows of all tasks stand beside the rows given, which
-        weigh 1 of the tasks so far. Methods that generate nothing are calibrated on the rows given.
+        weigh as one of the tasks so far. Methods that generate nothing are calibrated on the rows
+        given alone, with a warning where these lack a class.
 
         The threshold of familiarity is what a share `coverage` of the rows given reaches. Generated
         rows are not as real ones are, but tell how all tasks differ from the classes given: by as
@@ -76,10 +78,14 @@ class Calibrated(RowModel):
             raise ValueError("calibrate: expected rows that weigh more than 0, all weigh 0")
         given = Labelled(self.evidence(x), y, weights / weights.sum())
         made = self._of_generated(seen)
-        temperature, threshold = (
-            temperature_of(given, made, seen),
-            threshold_of(given, made, coverage),
-        )
+        if seen > 1 and made is None and len(np.unique(y)) < len(self.class_names):
+            warnings.warn(
+                "calibrate: the model generates no rows of earlier tasks, so what is found is of "
+                "the classes given alone",
+                stacklevel=2,
+            )
+        temperature = temperature_of(given, made, seen)
+        threshold = threshold_of(given, made, coverage)
         self._calibration = Calibration(temperature, threshold, float(coverage), seen)
         return self._calibration
 
