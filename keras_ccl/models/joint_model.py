@@ -66,7 +66,7 @@ class JointModel(JointDistributions):
         return self.by_batch(self._reconstruct_rows, x, batch_size)
 
     def elbo(self, x: np.ndarray, *, batch_size: int = MEASURING_BATCH) -> np.ndarray:
-        """The bound on log p(x) of each row, with one sample of z: how familiar x is.
+        """The bound on log p(x) of each row, with one sample of z. See `familiarity` too.
 
         Args:
             x: `[N, *input_shape]`.
