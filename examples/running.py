@@ -236,20 +236,6 @@ def time_export(model: keras.Model, classifier: Path, x: np.ndarray, y: np.ndarr
     )
 
 
-def print_separation(kind: str, known: np.ndarray, unknown: np.ndarray) -> None:
-    """Print how well familiarity tells known images from others."""
-    area = ccl.uncertainty.auroc(known, unknown)
-    wrong = ccl.uncertainty.false_positive_rate(known, unknown)
-    print(f"{kind}: AUROC {area:.4f}, FPR95 {wrong:.4f}")
-
-
-def print_calibration(when: str, probabilities: np.ndarray, y: np.ndarray) -> None:
-    """Print how far probabilities are from what comes true."""
-    error = ccl.uncertainty.expected_calibration_error(probabilities, y)
-    nats = ccl.uncertainty.negative_log_likelihood(probabilities, y)
-    print(f"{when} calibration: ECE {error:.4f}, NLL {nats:.4f}")
-
-
 def print_summary(history: ccl.TaskHistory, arguments: argparse.Namespace) -> None:
     """Print the last line of an example."""
     print_end(history.average_accuracy[-1], len(history), "history, figure", arguments)

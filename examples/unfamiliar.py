@@ -9,6 +9,7 @@ learnt; far ones are of the other dataset. Writes to --out: history.json, model.
 exported classifier in export/.
 """
 
+import certainty
 import numpy as np
 import running
 
@@ -36,15 +37,15 @@ def main(argv: list[str] | None = None) -> None:
     model = ccl.CCLGM(input_shape=(28, 28, 1), num_classes=10, seed=arguments.seed)
     with running.stoppable(arguments):
         model.fit_tasks(stream[:-1], epochs=arguments.epochs)
-        running.print_separation("near", *(model.familiarity(u[k]) for k in (~is_new, is_new)))
+        certainty.print_separation("near", *(model.familiarity(u[k]) for k in (~is_new, is_new)))
         history = model.fit_tasks(stream[-1:], epochs=arguments.epochs, earlier=stream[:-1])
 
     print(history.table(), model.calibrate(held_out.train), sep="\n")
     found = model.identify(u)
-    running.print_calibration("before", model.predict(u, verbose=0), v)
-    running.print_calibration("after", found.probabilities, v)
+    certainty.print_calibration("before", model.predict(u, verbose=0), v)
+    certainty.print_calibration("after", found.probabilities, v)
     other = model.identify(far.test[0])
-    running.print_separation("far", found.familiarity, other.familiarity)
+    certainty.print_separation("far", found.familiarity, other.familiarity)
     print(f"called familiar: {found.familiar.mean():.3f} known, {other.familiar.mean():.3f} far")
     curve = uncertainty.risk_coverage(found.probability, found.label == v)
     for share in (0.8, 0.9, 0.95, 1):

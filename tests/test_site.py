@@ -25,7 +25,16 @@ NOT_RUN = {
 WRITTEN = {"index.md": {"digits.keras"}, "settings.md": {"digits.keras", "run-1", "artefacts"}}
 LINK = re.compile(r"\]\(((?:\.\./)+[^)#]*?\.py)(?:#([\w.]+))?\)")
 SOURCES = sorted((ROOT / "keras_ccl").rglob("*.py"))
-MODULES = (ccl, ccl.datasets, ccl.methods, ccl.metrics, ccl.networks, ccl.plotting, ccl.streams)
+MODULES = (
+    ccl,
+    ccl.datasets,
+    ccl.methods,
+    ccl.metrics,
+    ccl.networks,
+    ccl.plotting,
+    ccl.streams,
+    ccl.uncertainty,
+)
 
 
 @pytest.mark.parametrize(

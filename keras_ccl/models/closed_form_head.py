@@ -142,7 +142,7 @@ class ClosedFormHead(KerasTraining):
         return where_finite(x, tf.nn.softmax(self.logits(x)))
 
     def evidence(self, x: np.ndarray, *, batch_size: int = MEASURING_BATCH) -> Evidence:
-        """Logits alone: a head knows no p(x)."""
+        """Logits `[N, K]` alone: a head knows no p(x)."""
 
         def of_rows(seen: tf.Tensor) -> tf.Tensor:
             return where_finite(seen, self.logits(seen))

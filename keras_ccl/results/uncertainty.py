@@ -5,6 +5,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+__all__ = [
+    "RiskCoverage",
+    "auroc",
+    "expected_calibration_error",
+    "false_positive_rate",
+    "negative_log_likelihood",
+    "risk_coverage",
+]
+
 BINS = 15
 
 
