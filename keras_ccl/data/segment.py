@@ -1,4 +1,4 @@
-"""Segment: the latest rows of a stream that no change lies between, so many at most."""
+"""Segment: rows of a stream that no change lies between, so many at most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from keras_ccl.data.ready_tasks import ReadyTask
 
 
 class Segment:
-    """Rows that are learnt as one task; the first go where there are too many.
+    """Rows that are learnt as one task: where there are too many, the latest and some before them.
+
+    Half of the rows held are the latest, the others drawn of all that came earlier, each as likely
+    as any other.
 
     Args:
         number: of the task.
@@ -19,14 +22,13 @@ class Segment:
 
     Attributes:
         seen: how many rows came, held or not.
-        classes: of the rows that came.
     """
 
     def __init__(self, number: int, first_row: int, most_rows: int) -> None:
         self.number, self.first_row, self._most_rows = number, first_row, most_rows
         self.seen = 0
-        self.classes: set[int] = set()
         self._parts: tuple[np.ndarray, ...] = ()
+        self._random = np.random.default_rng([number, first_row])
 
     def add(self, rows: ArraySplit, labels: LabelBook | None) -> None:
         """Add rows.
@@ -35,14 +37,23 @@ class Segment:
             rows: of which indices of classes are those of all rows before.
             labels: the names of all classes so far; None where they are numbers.
         """
-        weight = np.ones(len(rows.x), np.float32) if rows.weight is None else rows.weight
-        parts: tuple[np.ndarray, ...] = (rows.x, rows.y, weight)
+        weight = np.ones(rows.rows, np.float32) if rows.weight is None else rows.weight
+        lots = self._random.random(rows.rows)  # the highest stay
+        parts: tuple[np.ndarray, ...] = (rows.x, rows.y, weight, lots)
         if self._parts:
             parts = tuple(map(np.concatenate, zip(self._parts, parts, strict=True)))
-        self._parts = tuple(part[-self._most_rows :] for part in parts)
+        kept = self._kept(parts[-1])
+        self._parts = parts if kept is None else tuple(part[kept] for part in parts)
         self._spec, self._labels = rows.spec.of_indices, labels
-        self.seen += len(rows.x)
-        self.classes |= rows.classes
+        self.seen += rows.rows
+
+    def _kept(self, lots: np.ndarray) -> np.ndarray | None:
+        """Which rows are held, in their order; None for all."""
+        if len(lots) <= self._most_rows:
+            return None
+        earlier = len(lots) - (self._most_rows + 1) // 2
+        drawn = np.argsort(-lots[:earlier], kind="stable")[: self._most_rows // 2]
+        return np.concatenate([np.sort(drawn), np.arange(earlier, len(lots))])
 
     @property
     def rows(self) -> int:
@@ -56,7 +67,7 @@ class Segment:
 
     def task(self, *, continues: bool, complete: bool) -> ReadyTask:
         """The rows held, as a task; the arguments are its attributes."""
-        x, y, weight = self._parts
+        x, y, weight, _ = self._parts
         spec = self._spec
         if self._labels is not None:
             spec = spec._replace(num_classes=self._labels.num_classes)

@@ -29,13 +29,15 @@ def fit_stream(
 ) -> StreamHistory:
     """Learn a stream of rows in which no task is told. Calling it again goes on.
 
-    Rows are read once, in their order, in blocks of 512. Before the student learns a block it is
-    asked for its bound on log p(x, y). Where the bound on log p(x) or log p(y|x) is lower than on
-    the block before, by more than half a standard deviation of a row and 6 standard errors, the
-    data have moved: the rows before are a task that is over, and the teacher takes over. Then, and
-    at the end, the rows held of it, the latest ones, are learnt once more under a falling learning
-    rate as a task of `fit_tasks`, and p(z) and the memory are fitted to them. So the memory that
-    is needed does not grow with the stream, and no row from before a hand-over is read again.
+    Rows are read once, in their order, in blocks of 512. Before a block is learnt a frozen copy of
+    the student, made when half as many rows of the segment had come, is asked for its bound on
+    log p(x, y). Where the bound on log p(x) or log p(y|z) is lower than on earlier rows that the
+    copy had not learnt, by more than half a standard deviation of a row, half a nat and 6 standard
+    errors, the data have moved: the rows before are a task that is over, and the teacher takes
+    over. Then, and at the end, the rows held of it are learnt once more under a falling learning
+    rate as a task of `fit_tasks`, and p(z) and the memory are fitted to them. So the memory that is
+    needed does not grow with the stream, and no row from before a hand-over is read again. Within
+    the first thousand rows of a segment no change is looked for.
 
     Args:
         model: the student, such as a `CCLGM`.
@@ -44,7 +46,8 @@ def fit_stream(
             returns one of these. It is read to its end: for several passes let it repeat.
         hand_over: `"auto"`: where the data have moved; or a number of rows after which the teacher
             takes over, whatever the data.
-        most_rows: how many rows of the current task are held at most: 4 bytes for each number of x.
+        most_rows: how many rows of the current task are held at most, the latest and as many drawn
+            of those before: 4 bytes for each number of x.
         repeats: how often a row is learnt as rows come, on average.
         epochs: of the rows held, at a hand-over; None: as `fit_tasks` chooses them.
         test: tasks whose test rows measure the model; only these are read.

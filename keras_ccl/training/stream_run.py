@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_ccl.checkpointing.saving_callback import EpochLogs
 from keras_ccl.data.array_split import ArraySplit
@@ -20,10 +19,9 @@ from keras_ccl.data.splits import MEASURING_BATCH, Split
 from keras_ccl.results.stream_history import StreamHistory
 from keras_ccl.training import optimizer
 from keras_ccl.training.budgets import batch_size_for, epochs_for
-from keras_ccl.training.change import find_change
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.protocol import ContinualModel
-from keras_ccl.training.stream_bound import StreamBound
+from keras_ccl.training.stream_watch import StreamWatch
 from keras_ccl.training.task_callbacks import AsOneFit, TaskInLogs, check_callbacks, tell
 
 BLOCK_ROWS = 512
@@ -89,7 +87,7 @@ class StreamRun:
             tasks_before=int(model.tasks_seen.numpy()),
         )
         model.stream_history = self.history  # there too if an error ends the run
-        self._bound = StreamBound(model)
+        self._watch = StreamWatch(model)
         self._came = 0  # rows of the stream
         self._begin_segment()
         self._contexts = contextlib.ExitStack()
@@ -114,11 +112,11 @@ class StreamRun:
         before, size = self._came, len(block[0])
         while len(block[0]):
             rows = self._observed(block)
-            terms = self._bound(rows)
-            cut, reason = self._end_among(terms)
+            cut, reason = self._end_among(rows)
             if cut is None:
                 self._learn(rows)
-                self._before = terms
+                if self._hand_over == "auto":
+                    self._watch.learnt(self._segment.seen)
                 break
             if cut:  # the classes of these alone are met
                 self._learn(self._observed(tuple(part[:cut] for part in block)))
@@ -157,14 +155,14 @@ class StreamRun:
         number = int(self._model.tasks_seen.numpy()) + 1
         self._segment = Segment(number, self._came, self._most_rows)
         self._logs, self._epoch = EpochLogs(), 0
-        self._before = np.zeros((0, 2), np.float32)
+        self._watch.begin()
 
-    def _end_among(self, terms: np.ndarray) -> tuple[int | None, str]:
+    def _end_among(self, rows: ArraySplit) -> tuple[int | None, str]:
         """The row of a block that a new segment begins with, if one does, and why."""
         if self._hand_over == "auto":
-            return find_change(self._before, terms), "change"
+            return self._watch.change(rows), "change"
         left = int(self._hand_over) - self._segment.seen
-        return (left if left <= len(terms) else None), "rows"
+        return (left if left <= rows.rows else None), "rows"
 
     def _observed(self, block: Element) -> ArraySplit:
         """A block as the networks see it, its labels the indices that they will have."""
