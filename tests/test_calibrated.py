@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from checks import ROOT, rows, tiny
+from checks import ROOT, rows, slow_but, tiny
 
 import keras_ccl as ccl
 from keras_ccl.bounds.calibration import best_temperature, threshold_of_coverage
@@ -28,9 +28,6 @@ def taught():
     model = learnt()
     model.calibrate(LAST)
     return model
-
-
-# The arithmetic.
 
 
 def test_the_temperature_of_logits_that_are_too_sure_is_found():
@@ -143,6 +140,7 @@ class AtTheEnd(keras.callbacks.Callback):
         self.model.calibrate(LAST)
 
 
+@pytest.mark.slow
 def test_checkpoints_hold_it_and_a_run_goes_on_whether_there_was_one_or_not(tmp_path):
     options = {"epochs": 1, "batch_size": 30, "verbose": 0}
     model, again = tiny(), tiny()
@@ -166,7 +164,7 @@ def test_a_file_of_before_loads_and_is_not_calibrated():
     assert model.calibration is None and "calibration" not in model.get_config()
 
 
-@pytest.mark.parametrize("how", ["fit_tasks", "fit", "train_on_batch"])
+@pytest.mark.parametrize("how", slow_but(["fit_tasks", "fit", "train_on_batch"], ["fit_tasks"]))
 def test_learning_further_ends_it(how):
     model = learnt()
     model.calibrate(LAST)
@@ -189,6 +187,7 @@ def test_a_task_that_is_refused_leaves_it():
     assert model.calibration == kept
 
 
+@pytest.mark.slow
 def test_it_stays_when_classes_grow():
     model = tiny(num_classes=None)
     model.fit_tasks([(X, Y)], epochs=1, verbose=0)
@@ -210,6 +209,7 @@ def test_a_head_has_a_temperature_and_knows_no_familiarity():
     np.testing.assert_array_equal(answer.label, model.predict(X, verbose=0).argmax(1))
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_answered_in_float32():
     model = tiny(dtype="mixed_bfloat16")
     model.fit_tasks([(X, Y)], epochs=1, verbose=0)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data.labels import LabelBook
@@ -44,7 +44,7 @@ FORMS = {
 WITH_LABELS = [form for form, given in FORMS.items() if isinstance(given, tuple)]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", slow_but(FORMS, ["array", "bytes", "batches", "generator"]))
 def test_names_in_any_form_are_the_indices_that_they_stand_for(form):
     by_number, by_name = tiny(), named()
     for model in (by_number, by_name):
@@ -55,7 +55,7 @@ def test_names_in_any_form_are_the_indices_that_they_stand_for(form):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", slow_but(METHODS, ["ccl-gm"]))
 def test_a_method_learns_names_as_it_learns_their_indices(method):
     by_number, by_name = tiny(METHODS[method]), named(METHODS[method])
     halves = [(X[:30], Y[:30], NAMED[:30]), (X[30:], Y[30:], NAMED[30:])]
@@ -67,7 +67,7 @@ def test_a_method_learns_names_as_it_learns_their_indices(method):
     assert same_weights(weights_of(by_number), weights_of(by_name))
 
 
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("name", slow_but(HEADS, ["ridge"]))
 def test_a_head_learns_names(name):
     if name == "ridge-patches":
         pytest.skip("of images")
@@ -104,6 +104,7 @@ def test_a_saved_model_knows_its_names(tmp_path):
         again.fit_tasks([(X, y)], epochs=1, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_by_name_and_not_with_other_names(tmp_path):
     tasks = [(X, NAMED), (X[:30], NAMED[:30])]
     named().fit_tasks(tasks, epochs=1, verbose=0, checkpoint_dir=tmp_path)

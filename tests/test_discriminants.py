@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import tiny
+from checks import slow_but, tiny
 from tensorflow_probability import distributions as tfd
 
 import keras_ccl as ccl
@@ -120,6 +120,7 @@ def test_it_tells_classes_apart_that_differ_in_covariance_alone(brought):
     assert model.feature_memory.feature_sums.counts.numpy().sum() == 1800
 
 
+@pytest.mark.slow
 def test_how_sure_it_is_comes_from_rows_of_the_task_that_it_had_not_learnt():
     model = new()
     model.fit_tasks([ccl.Task(rings(n=1500))], **OPTIONS)  # every class: no memory is wanted
@@ -175,7 +176,7 @@ def test_begun_twice_it_knows_the_same():
     np.testing.assert_allclose(*spread, rtol=1e-4)
 
 
-@pytest.mark.parametrize("rows", [1, 2, HELD_EVERY, 2 * HELD_EVERY])
+@pytest.mark.parametrize("rows", slow_but([1, 2, HELD_EVERY, 2 * HELD_EVERY], [1, HELD_EVERY]))
 def test_a_task_of_hardly_any_rows_is_learnt(rows):
     model = new()
     model.fit_tasks([rings(classes=(0,)), rings(n=rows, classes=(1,), seed=2)], **OPTIONS)

@@ -29,7 +29,7 @@ def networks_of(model):
     return [weight for part in PARTS for weight in getattr(model, part).get_weights()]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", slow_but(METHODS, ["ccl-gm"]))
 def test_where_the_first_task_has_every_class_it_is_as_if_they_had_been_known(method):
     known, grown = tiny(METHODS[method]), growing(METHODS[method])
     known.fit_tasks([(X, Y)] * 2, epochs=1, verbose=0)
@@ -107,6 +107,7 @@ def test_metrics_with_a_number_for_each_class_grow():
     assert found["f1"] == pytest.approx(np.mean(each), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_names_of_a_task_are_sorted_whatever_form_they_come_in():
     def generate():
         yield from zip(X[::-1], NAMED[::-1], strict=True)
@@ -168,6 +169,7 @@ def test_labels_that_were_not_learnt_are_refused_where_nothing_is_learnt():
             measure(X, NAMED)
 
 
+@pytest.mark.slow
 def test_a_weight_of_a_class_that_comes_later_counts_then():
     told = growing()
     told.fit_tasks([FIRST, THEN], epochs=1, verbose=0, class_weight={"eel": 2.0})
@@ -233,6 +235,7 @@ def test_a_checkpoint_of_other_names_belongs_to_another_run(tmp_path):
         finish(growing(), tmp_path, tasks=[(FIRST.train[0], others)], validation_split=0.0)
 
 
+@pytest.mark.slow
 def test_joint_training_takes_classes_as_they_come():
     model, history = ccl.fit_jointly(growing, [FIRST, THEN], epochs=1, verbose=0)
     assert model.class_names == ("cat", "dog", "eel") and len(history) == 2
