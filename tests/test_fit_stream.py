@@ -123,7 +123,7 @@ def test_no_row_from_before_a_hand_over_is_held():
 @pytest.mark.slow
 def test_a_change_that_fades_in_is_found_too():
     tasks = [ccl.Task(rows_of(kind, 8000), test=TESTS[kind].test) for kind in range(2)]
-    stream = ccl.streams.blurred(tasks, mixing=0.2)
+    stream = ccl.streams.blurred(tasks, mixing=0.05)
     history = tiny().fit_stream(stream.rows, epochs=20, verbose=0, test=TESTS)
     assert "change" in history.reasons and 4000 < history.boundaries[0] < 10_000
     assert history.accuracy[-1].min() > 0.9
