@@ -137,14 +137,12 @@ class ArraySplit:
                 f"{self.where}: validation_split={fraction} leaves none of {len(self.x)} rows"
             )
         first, last = slice(None, kept), slice(kept, None)
-        return self.part(first), self.part(last, f"{self.where}, held out")
+        return self._part(first, self.where), self._part(last, f"{self.where}, held out")
 
-    def part(self, rows: slice, where: str | None = None) -> ArraySplit:
-        """Some of the rows, and their name in errors."""
+    def _part(self, rows: slice, where: str) -> ArraySplit:
         part = copy.copy(self)
-        part.x, part.y, part.where = self.x[rows], self.y[rows], where or self.where
+        part.x, part.y, part.where = self.x[rows], self.y[rows], where
         part.weight = None if self.weight is None else self.weight[rows]
-        part._held = None
         return part
 
     def held(self) -> ArraySplit:

@@ -55,7 +55,9 @@ def blurred(
     sizes = np.array([len(y) for _, y in parts])
     random = np.random.default_rng(seed)
     place = np.repeat(np.arange(len(parts)), sizes)
-    time = SCHEDULES[schedule](place + random.random(len(place)), place, mixing, random)
+    time = place + random.random(len(place))
+    if len(parts) > 1:
+        time = SCHEDULES[schedule](time, place, mixing, random)
     order = np.argsort(time, kind="stable")
     x, y = (np.concatenate(column)[order] for column in zip(*parts, strict=True))
     ends = np.cumsum(sizes)
@@ -71,8 +73,6 @@ def _gaussian(
     Of rows spread evenly over a task 0.4 standard deviations go over each boundary.
     """
     tasks = place.max() + 1
-    if tasks == 1:
-        return time
     deviation = mixing * np.sqrt(np.pi / 2) * tasks / (tasks - 1)
     return time + random.normal(size=len(time)) * deviation
 
@@ -82,8 +82,6 @@ def _blurry(
 ) -> np.ndarray:
     """Times of which a share are in the place of another task."""
     tasks = place.max() + 1
-    if tasks == 1:
-        return time
     moves = random.random(len(time)) < mixing
     away = random.integers(1, tasks, len(time))
     return np.where(moves, (place + away) % tasks + time % 1, time)

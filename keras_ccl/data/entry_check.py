@@ -45,8 +45,8 @@ class EntryCheck:
 
         Where it `learns`, names of classes may be new.
         """
-        if learns and self.spec.labels is not None:
-            self.spec = self.spec.with_labels(self.spec.labels.extended(y, self.where))
+        if learns:
+            self.spec = self.spec.extended(y, self.where)
         _, labels = check_rows(x, y, self.spec, self.where)
         if weight:
             check_weight(weight[0], len(x), self.where)

@@ -6,13 +6,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.entry_check import is_batched, message_of
-from keras_ccl.data.sources import FORMS, Element, Passes, is_tuple_of_rows, resolve
+from keras_ccl.data.sources import FORMS, Element, Passes, is_tuple_of_rows, opened
 from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import DataSpec
 
@@ -32,13 +31,7 @@ class IncomingRows:
     """
 
     def __init__(self, data: Any, spec: DataSpec) -> None:
-        data = resolve(data)
-        if isinstance(data, keras.utils.PyDataset):
-            data = Passes.of_py_dataset(data)
-        if isinstance(data, Iterator):
-            data = _once(data)
-        if isinstance(data, Passes):
-            data = data.as_dataset(spec, WHERE)
+        data = opened(_once(data) if isinstance(data, Iterator) else data, spec, WHERE)
         self._arrays: tuple[np.ndarray, ...] | None = None
         if isinstance(data, tf.data.Dataset):
             batched = is_batched(data.element_spec, spec, WHERE)

@@ -156,10 +156,8 @@ class CheckedTask:
         """A split, or the function that will return it when the task is reached."""
         if isinstance(data, Transformed):
             x, y = data.rows  # what it is made of
-            where, spec = self._where(kind), self.spec
-            if spec.labels is not None and learns:
-                spec = spec.with_labels(spec.labels.extended(y, where))
-            check_rows(x, y, spec, where)
+            where = self._where(kind)
+            check_rows(x, y, self.spec.extended(y, where) if learns else self.spec, where)
         if data is None or callable(data):
             return data
         return self._reached(data, kind, self.spec, steps, learns=learns)

@@ -47,6 +47,23 @@ def resolve(data: Any) -> Any:
     return Passes(data, first=next(made, None)) if isinstance(made, Iterator) else made
 
 
+def opened(data: Any, spec: DataSpec, where: str) -> Any:
+    """What a split holds when its task is reached, a `tf.data.Dataset` where code yields its rows.
+
+    Args:
+        data: Rows in one of `FORMS`, `Passes`, or anything else, which stays as it is.
+        spec: What the model expects of rows.
+        where: Where the rows come from, for errors.
+
+    Raises:
+        ValueError: As in `Passes.as_dataset`.
+    """
+    data = resolve(data)
+    if isinstance(data, keras.utils.PyDataset):
+        data = Passes.of_py_dataset(data)
+    return data.as_dataset(spec, where) if isinstance(data, Passes) else data
+
+
 class Passes:
     """Rows that Python code yields anew for each pass.
 

@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.dataset_split import DatasetSplit
 from keras_ccl.data.labels import check_one_kind
-from keras_ccl.data.sources import FORMS, Passes, is_tuple_of_rows, resolve
+from keras_ccl.data.sources import FORMS, is_tuple_of_rows, opened
 from keras_ccl.data.validation import DataSpec
 
 Split = ArraySplit | DatasetSplit
 
 MEASURING_BATCH = 1000
 """Rows per batch where nothing is learnt."""
+
+MEASURING_SEED = (0, 1)
+"""Measures draw noise from this stateless seed: they repeat, and leave training as it was."""
 
 
 def as_split(
@@ -41,19 +43,15 @@ def as_split(
     Raises:
         TypeError, ValueError: naming `where`, what was expected and what came.
     """
-    data = resolve(data)
+    data = opened(data, spec, where)
     if isinstance(data, ArraySplit | DatasetSplit):
         return data.labelled(spec)
-    if isinstance(data, keras.utils.PyDataset):
-        data = Passes.of_py_dataset(data)
-    if isinstance(data, Passes):
-        data = data.as_dataset(spec, where)
     if isinstance(data, tf.data.Dataset):
         return DatasetSplit(data, spec, where, steps).verify(batch_size, learns=learns)
     if is_tuple_of_rows(data):
         x, y, *weight = (_as_array(part, where, k == 1) for k, part in enumerate(data))
-        if learns and spec.labels is not None:
-            spec = spec.with_labels(spec.labels.extended(y, where))
+        if learns:
+            spec = spec.extended(y, where)
         return ArraySplit(x, y, spec, where, *weight)
     if isinstance(data, Iterator):
         raise TypeError(

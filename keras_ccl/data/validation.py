@@ -41,6 +41,10 @@ class DataSpec(NamedTuple):
         """The same with further names of classes, where the model takes such."""
         return self if self.labels is None else self.with_labels(self.labels.plus(names))
 
+    def extended(self, y: ArrayLike, where: str) -> "DataSpec":
+        """The same with the names among labels, where the model takes such; errors name `where`."""
+        return self if self.labels is None else self.with_labels(self.labels.extended(y, where))
+
     def names_of(self, classes: Iterable[int]) -> list[Name]:
         """The names of classes, by their indices."""
         return [k if self.labels is None else self.labels.names[k] for k in sorted(classes)]

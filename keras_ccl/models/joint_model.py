@@ -13,16 +13,13 @@ import tensorflow as tf
 
 from keras_ccl.bounds.mixtures import components_for
 from keras_ccl.checkpointing.layer_state import copy_state
-from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.data.validation import check_positive
 from keras_ccl.models import growing, networks, rows
 from keras_ccl.models.joint_distributions import JointDistributions
 
 FORMAT = 1
 """Of saved models. A file of another format is refused by its number."""
-
-MEASURING_SEED = (0, 1)
-"""Measures draw noise from this stateless seed: they repeat, and leave training as it was."""
 
 SLOTS = networks.Networks._fields
 

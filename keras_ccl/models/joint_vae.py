@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from keras_ccl.bounds import distributions, objectives
 from keras_ccl.data.ready_tasks import ReadyTask
-from keras_ccl.data.splits import Split
+from keras_ccl.data.splits import MEASURING_SEED, Split
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
 from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
 from keras_ccl.models.familiar_model import FamiliarModel
 from keras_ccl.models.joint_distributions import Inference
-from keras_ccl.models.joint_model import MEASURING_SEED, JointModel
+from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.keras_training import KerasTraining
 from keras_ccl.models.layer_losses import adds_losses, sum_of_losses
 from keras_ccl.models.memories import begin_memory, end_memory

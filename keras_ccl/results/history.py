@@ -4,13 +4,12 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_ccl.results import metrics
-from keras_ccl.results.strict_json import as_json_values, null_to_nan
+from keras_ccl.results.strict_json import null_to_nan, strict_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,12 +162,7 @@ class TaskHistory:
             "backward_transfer": self.backward_transfer,
             "epochs": self.epochs,
         }
-        text = json.dumps(as_json_values(content), indent=1, allow_nan=False)
-        if path is not None:
-            aside = Path(f"{path}.partial")
-            aside.write_text(text)
-            os.replace(aside, path)
-        return text
+        return strict_json(content, path)
 
     @classmethod
     def from_json(cls, text: str) -> "TaskHistory":

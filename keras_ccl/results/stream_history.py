@@ -1,15 +1,13 @@
 """StreamHistory: what `fit_stream` found and measured."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_ccl.results import anytime
-from keras_ccl.results.strict_json import as_json_values
+from keras_ccl.results.strict_json import strict_json
 
 
 class StreamHistory:
@@ -110,9 +108,4 @@ class StreamHistory:
         """
         names = ("method", "options", "seed", "tasks_before", "boundaries", "reasons", "noticed")
         content = {name: getattr(self, name) for name in (*names, "rows", "accuracy", "epochs")}
-        text = json.dumps(as_json_values(content), indent=1, allow_nan=False)
-        if path is not None:
-            aside = Path(f"{path}.partial")
-            aside.write_text(text)
-            os.replace(aside, path)
-        return text
+        return strict_json(content, path)

@@ -26,11 +26,27 @@ def reset_optimizer(model: keras.Model) -> None:
         model: A compiled model.
     """
     build_optimizer(model)
+    for variable, fresh in zip(model.optimizer.variables, _twin(model).variables, strict=True):
+        variable.assign(fresh)
+
+
+def _twin(model: keras.Model) -> keras.optimizers.Optimizer:
+    """Return a new optimizer, alike, for the weights of a model as they are now."""
     with model.distribute_strategy.scope():
         twin = type(model.optimizer).from_config(model.optimizer.get_config())
         twin.build(model.trainable_variables)
-    for variable, fresh in zip(model.optimizer.variables, twin.variables, strict=True):
-        variable.assign(fresh)
+    return twin
+
+
+def compile_with_adam(model: Any) -> None:
+    """Compile a model with Adam, if it is not compiled yet.
+
+    Args:
+        model: A `ContinualModel`.
+    """
+    if not model.compiled:
+        with model.distribute_strategy.scope():
+            model.compile(optimizer=keras.optimizers.Adam(1e-3))
 
 
 def build_optimizer(model: keras.Model) -> None:
@@ -54,10 +70,7 @@ def grow_optimizer(model: keras.Model) -> None:
     """
     if not model.compiled or not model.optimizer.built:
         return
-    optimizer = model.optimizer
-    with model.distribute_strategy.scope():
-        twin = type(optimizer).from_config(optimizer.get_config())
-        twin.build(model.trainable_variables)
+    optimizer, twin = model.optimizer, _twin(model)
     for variable, fresh in zip(optimizer.variables, twin.variables, strict=True):
         fresh.assign(with_corner(np.asarray(fresh), np.asarray(variable)))
     # It knows its weights by what they were. So it becomes the twin, and stays the object it is.

@@ -32,8 +32,6 @@ class ContinualModel(Protocol):
         task_history: of the last `fit_tasks`, up to where it came, or None.
         stream_history: of the last `fit_stream`, likewise.
         name: of the model.
-        num_classes: how many classes it has room for.
-        observed_shape: of one x, as its networks see it.
     """
 
     tasks_seen: Any
@@ -41,8 +39,6 @@ class ContinualModel(Protocol):
     seed: int | None
     backbone: keras.Model | None
     name: str
-    num_classes: int
-    observed_shape: tuple[int, ...]
     one_pass: bool
     task_history: TaskHistory | None
     stream_history: StreamHistory | None

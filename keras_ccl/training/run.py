@@ -50,9 +50,7 @@ class Run:
         self._decays = optimizer.decays_beside(self._callbacks.given, plan.learning_rate_decay)
         strategy = model.distribute_strategy
         chief = replicas.is_chief(strategy)
-        if not model.compiled:
-            with strategy.scope():
-                model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        optimizer.compile_with_adam(model)
         if checkpoint_dir is not None:
             optimizer.build_optimizer(model)
         self._checkpoints = open_checkpoints(

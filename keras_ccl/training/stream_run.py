@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -71,9 +70,7 @@ class StreamRun:
         self._given = keras.tree.flatten(callbacks or [])
         check_callbacks(self._given, None)
         self._shown = [AsOneFit(callback) for callback in self._given]
-        if not model.compiled:
-            with model.distribute_strategy.scope():
-                model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        optimizer.compile_with_adam(model)
         self.history = StreamHistory(
             method=model.method_name,
             options={
@@ -90,15 +87,13 @@ class StreamRun:
         self._watch = StreamWatch(model)
         self._came = 0  # rows of the stream
         self._begin_segment()
-        self._contexts = contextlib.ExitStack()
 
     def __enter__(self) -> StreamRun:
-        for callback in self._shown:
-            self._contexts.callback(callback.close)
         return self
 
-    def __exit__(self, *exception: Any) -> bool | None:
-        return self._contexts.__exit__(*exception)
+    def __exit__(self, *exception: Any) -> None:
+        for callback in self._shown:
+            callback.close()
 
     def take(self, block: Element) -> None:
         """Learn the rows that come next, and hand over where a segment ends among them.

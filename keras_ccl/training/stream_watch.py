@@ -10,10 +10,8 @@ import tensorflow as tf
 from keras_ccl.bounds.distributions import standard_normal
 from keras_ccl.bounds.divergences import kl_divergence
 from keras_ccl.data.array_split import ArraySplit
-from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.training.change import find_change
-
-MEASURING_SEED = (0, 1)
 
 UNKNOWN_CLASS = -20.0
 """log p(y|z), in nats, of a class that a copy has no room for."""
