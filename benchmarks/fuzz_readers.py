@@ -140,7 +140,7 @@ class OnnxReader:
 
     def read(self) -> None:
         session, about = classify.load_classifier(self.path)
-        classify.classify(session, self.x, about["class_names"])
+        classify.classify(session, self.x, about)
 
     def is_ours(self, error: Exception) -> bool:
         return isinstance(error, classify.InputError) and str(self.path) in str(error)
