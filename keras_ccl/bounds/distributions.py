@@ -5,11 +5,17 @@ TensorFlow Probability distribution, in float32 whatever the compute precision, 
 only distributions are passed. Those over x are in `likelihoods`.
 """
 
+from collections.abc import Collection
+
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 LOG_VAR_LIMIT = 12.0
 """Log-variances are bounded smoothly to (-12, 12): a scale between 0.0025 and 403."""
+
+NEVER = -1e4
+"""Added to the logit of a class that is never answered: its probability is 0, not nearly so."""
 
 
 def posterior(parameters: tf.Tensor) -> tfd.Distribution:
@@ -41,14 +47,20 @@ def standard_normal(dim: int) -> tfd.Distribution:
     return diagonal_gaussian(tf.zeros([dim]), tf.zeros([dim]))
 
 
-def label(logits: tf.Tensor) -> tfd.Distribution:
+def label(logits: tf.Tensor, never: Collection[int] = ()) -> tfd.Distribution:
     """p(y|z), one of K classes, y one-hot or a row of probabilities.
 
     Args:
         logits: `[B, K]`.
+        never: the indices of classes whose probability is 0.
 
     Returns:
         A distribution with batch shape `[B]` and event shape `[K]`. Its `log_prob` of a row of
         probabilities y is the sum over k of y_k log p(k|z).
     """
-    return tfd.OneHotCategorical(logits=tf.cast(logits, tf.float32), dtype=tf.float32)
+    logits = tf.cast(logits, tf.float32)
+    if never:
+        added = np.zeros(logits.shape[-1], np.float32)
+        added[list(never)] = NEVER
+        logits += added
+    return tfd.OneHotCategorical(logits=logits, dtype=tf.float32)

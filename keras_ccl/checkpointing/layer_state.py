@@ -25,7 +25,12 @@ def copy_state(source: keras.layers.Layer, twin: keras.layers.Layer) -> None:
     """
     pairs = zip(source._flatten_layers(), twin._flatten_layers(), strict=True)
     for layer, own in pairs:
-        own.load_own_variables(_saved(layer))
+        copy_own_state(layer, own)
+
+
+def copy_own_state(source: keras.layers.Layer, twin: keras.layers.Layer) -> None:
+    """The same of the weights that a layer holds itself, not those of layers within it."""
+    twin.load_own_variables(_saved(source))
 
 
 def derive_state(network: keras.layers.Layer) -> None:

@@ -114,15 +114,15 @@ def arrays_under(arrays: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]
 def room_of(model: Any) -> dict[str, Any]:
     """What a model has become beside its weights, a dict for JSON."""
     names = {"class_names": list(model.class_names)} if model.is_open else {}
-    calibration = {"calibration": model.calibration_record()}
-    return {"memory_size": model.memory_size, **names, **calibration}
+    records = {"calibration": model.calibration_record(), "classes": model.class_record()}
+    return {"memory_size": model.memory_size, **names, **records}
 
 
 def _make_room(model: Any, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Make the weights that a model has once its rows came, of the size that they were saved in.
 
     Raises:
-        ValueError: for a size whose weights are not among the arrays, or an odd calibration.
+        ValueError: for a size whose weights are not among the arrays, or odd records.
     """
     size = state["memory_size"]
     stored = sum(array.size for array in arrays.values())
@@ -131,6 +131,7 @@ def _make_room(model: Any, state: dict[str, Any], arrays: dict[str, np.ndarray])
     _meet_classes(model, state, stored)
     if size and not model.memory_size:
         model.grow_memory(size)
+    model.restore_classes(state.get("classes"))
     model.restore_calibration(state.get("calibration"))
 
 

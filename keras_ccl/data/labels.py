@@ -1,5 +1,6 @@
 """LabelBook: the names of the classes in the order of their indices."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,22 @@ class LabelBook:
         if not self.is_open:
             return self
         return LabelBook((*self.names, *sorted({*names} - {*self.names})), is_open=True)
+
+    def without(self, indices: Iterable[int]) -> "LabelBook":
+        """Take the names of some classes out of an open book; their places stay, under new names.
+
+        A closed book stays as it is: its names were told when the model was made, not learnt.
+        """
+        if not self.is_open:
+            return self
+        names = list(self.names)
+        for index in sorted(indices):
+            if isinstance(names[index], str):
+                numbers = (f"forgotten {k}" for k in itertools.count(1))
+                names[index] = next(name for name in numbers if name not in names)
+            else:
+                names[index] = min(-1, *(int(name) for name in names)) - 1  # -1 may mean no label
+        return LabelBook(tuple(names), is_open=True)
 
     def names_of(self, indices: np.ndarray) -> np.ndarray:
         """Convert class indices `[N]` to names `[N]`."""

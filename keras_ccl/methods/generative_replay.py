@@ -1,6 +1,7 @@
 """GenerativeReplay: a frozen teacher generates the tasks learnt before (Lavda et al. 2018)."""
 
 import functools
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -12,12 +13,12 @@ from keras_ccl.bounds import objectives
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_BATCH
 from keras_ccl.data.validation import check_choice, check_positive, check_share
-from keras_ccl.methods.mixing import REPLAYS
+from keras_ccl.methods.mixing import REPLAYS, generated_only
 from keras_ccl.models.gaussian_memory import GaussianMemory
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_vae import JointVAE
 from keras_ccl.models.method import Method
-from keras_ccl.models.rows import INPUTS, LABELS, Generated, Rows, generated_inputs
+from keras_ccl.models.rows import INPUTS, LABELS, Generated, Rows, as_arrays, generated_inputs
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
@@ -67,7 +68,7 @@ class GenerativeReplay(Method):
         "information_weight",
     )
     shown = ("teacher",)
-    variant = True  # whether the task lacks a class; `begin_task` knows
+    variant: bool | frozenset[int] = True  # whether the task lacks a class; classes to forget
 
     def __init__(
         self,
@@ -130,27 +131,26 @@ class GenerativeReplay(Method):
         return tasks_seen > 0
 
     def term_weights(self) -> dict[str, float]:
-        weights = {"distillation": self.distillation_weight}
-        if self.information_weight:
-            weights["information"] = self.information_weight
-        if self.novelty_at_reconstruction:
-            weights["novelty"] = self._novelty_weight
-        return weights
+        has_novelty = self.novelty_at_reconstruction > 0
+        return {
+            "distillation": self.distillation_weight,
+            **({"information": self.information_weight} if self.information_weight else {}),
+            **({"novelty": self._novelty_weight} if has_novelty else {}),
+        }
 
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
         """Current rows, x `[B, *input_shape]`, y `[B, K]`, and generated ones, as `replay` says."""
         generate = functools.partial(self.generate_rows, model)
-        join = REPLAYS[self.replay]
-        return join(x, y, generate, model.tasks_seen, lacks_classes=self.variant)
+        join = generated_only if self._without else REPLAYS[self.replay]
+        return join(x, y, generate, model.tasks_seen, lacks_classes=bool(self.variant))
 
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
-        q, z, weight = (part[rows.current :] for part in (found.q, found.z, rows.weight))
+        first = 0 if self._without else rows.current  # of generated rows
+        q, z, weight = (part[first:] for part in (found.q, found.z, rows.weight))
         drawn_of = self._drawn_of(model, self.variant)
         if drawn_of is not None:  # of new classes the teacher knows nothing
-            weight *= 1 - tf.linalg.matvec(
-                rows.y[rows.current :], tf.identity(drawn_of.gaussians.new)
-            )
+            weight *= 1 - tf.linalg.matvec(rows.y[first:], tf.identity(drawn_of.gaussians.new))
         terms = objectives.continual_terms(
             q_student=q,
             q_teacher=rows.q_teacher,
@@ -158,7 +158,7 @@ class GenerativeReplay(Method):
             information=self.information_weight != 0,
         )
         means = {name: objectives.weighted_mean(term, weight) for name, term in terms.items()}
-        if self.novelty_at_reconstruction:
+        if self.novelty_at_reconstruction and not self._without:
             moved = self.novelty_moved(model, rows, found)
             means["novelty"] = objectives.weighted_mean(moved, rows.weight[: rows.current])
         return means
@@ -194,18 +194,28 @@ class GenerativeReplay(Method):
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Let the student become the teacher."""
+        if self.teacher.forgotten != model.forgotten:  # which was traced
+            self._trace(model)
+            model.train_function = None
         self.teacher.take_weights_of(model)
+
+    def begin_forgetting(self, model: JointVAE, classes: Collection[int]) -> None:
+        self.variant = frozenset(classes)
+
+    def end_forgetting(self, model: JointVAE) -> None:
+        self.variant = True
+
+    @property
+    def _without(self) -> frozenset[int]:
+        """The classes that are being forgotten."""
+        return self.variant if isinstance(self.variant, frozenset) else frozenset()
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
         if not self.is_active(int(model.tasks_seen.numpy())):
             return None
-        x, y = [], []
-        for start in range(0, n, MEASURING_BATCH):
-            rows = self._draw_old(tf.constant(min(MEASURING_BATCH, n - start)), self.variant)
-            x.append(rows.x.numpy())
-            y.append(rows.y.numpy().argmax(1).astype(np.int32))
-        return np.concatenate(x), np.concatenate(y)
+        sizes = [min(MEASURING_BATCH, n - start) for start in range(0, n, MEASURING_BATCH)]
+        return as_arrays(self._draw_old(tf.constant(size), self.variant) for size in sizes)
 
     def generate_rows(self, model: JointVAE, n: tf.Tensor) -> Generated:
         """Generate rows to learn from beside current ones, from noise of the student's.
@@ -219,22 +229,19 @@ class GenerativeReplay(Method):
         """
         return self._generate(model, n, variant=self.variant, of_new=True)
 
-    def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: bool, of_new: bool) -> Generated:
+    def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: Any, of_new: bool) -> Generated:
         seed = model.next_seed()
         drawn_of = self._drawn_of(model, variant)
         if drawn_of is not None:
             x, y = drawn_of.draw(n, seed, of_new=of_new)
             q = self.teacher.encode(x)
             return Generated(q.mean(), x, y, q)
+        names = {"inputs": self.replay_inputs, "labels": self.replay_labels}
         return self.teacher.draw(
-            n,
-            seed,
-            inputs=self.replay_inputs,
-            labels=self.replay_labels,
-            temperature=self.temperature,
+            n, seed, **names, temperature=self.temperature, without=self._without
         )
 
-    def _drawn_of(self, model: JointVAE, variant: bool) -> GaussianMemory | None:
+    def _drawn_of(self, model: JointVAE, variant: Any) -> GaussianMemory | None:
         """What rows are drawn of: nothing where the task has every class."""
         memory = model.feature_memory
         if not variant or self.replay_from == "teacher" or not isinstance(memory, GaussianMemory):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_ccl.models.rows import Generated, Rows
+from keras_ccl.models.rows import Generated, Rows, current_only
 
 Generate = Callable[[tf.Tensor], Generated]
 """A function of a number of rows that draws them."""
@@ -63,6 +63,27 @@ def mixed(
     kept = batch - generated
     weight = tf.fill([batch], 1.0 / tf.cast(batch, tf.float32))
     return _join(x[:kept], y[:kept], generate(generated), weight)
+
+
+def generated_only(
+    x: tf.Tensor,
+    y: tf.Tensor,
+    generate: Generate,
+    tasks_seen: tf.Tensor,
+    *,
+    lacks_classes: bool = True,
+) -> Rows:
+    """Generated rows in the place of current ones, as which they count: classes are forgotten.
+
+    Args:
+        x: `[B, ...]`, of which only the number is used.
+        y: `[B, K]`, not used.
+        generate: draws the rows.
+        tasks_seen: not used, like what follows.
+        lacks_classes: not used.
+    """
+    rows = generate(tf.shape(x)[0])
+    return current_only(rows.x, rows.y)._replace(q_teacher=rows.q)
 
 
 REPLAYS = {"balanced": balanced, "mixed": mixed}

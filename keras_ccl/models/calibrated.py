@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,16 @@ class Calibrated(RowModel):
         batches = [[part.numpy() for part in parts] for parts in measured_batches(split)]
         x, y, *weight = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         weights = weight[0].astype(np.float64) if weight else np.ones(len(y))
+        if gone := sorted(self.forgotten.intersection(y.tolist())):
+            raise ValueError(
+                f"calibrate: expected rows of classes that the model knows, received rows of "
+                f"{self.data_spec.names_of(gone)}, which it has forgotten"
+            )
         if not weights.sum():
             raise ValueError("calibrate: expected rows that weigh more than 0, all weigh 0")
         given = Labelled(self.evidence(x), y, weights / weights.sum())
         made = self._of_generated(seen)
-        if seen > 1 and made is None and len(np.unique(y)) < len(self.class_names):
+        if seen > 1 and made is None and self._are_some(y):
             warnings.warn(
                 "calibrate: the model generates no rows of earlier tasks, so what is found is of "
                 "the classes given alone",
@@ -136,9 +142,24 @@ class Calibrated(RowModel):
         return None
 
     def begin_task(self, task: Any) -> None:
-        """Called before a task is learnt, whose classes are met: what was calibrated ends."""
+        """Called before a task is learnt, whose classes are met: what was calibrated ends.
+
+        A class that was forgotten is learnt anew where it comes again.
+        """
         self._calibration = None
         self.meet(task.labels)
+        self.take_forgotten(self.forgotten - task.train.classes)
+
+    def forgot(self, classes: Collection[int]) -> None:
+        """Called when the last has gone of some classes: what names them and counts them goes too.
+
+        Args:
+            classes: their indices.
+        """
+        self.take_forgotten(self.forgotten.union(classes))
+        self._learnt, self._calibration = self.learnt_classes, None
+        if self.labels is not None:
+            self.labels = self.labels.without(classes)
 
     def load_weights(self, *args: Any, **kwargs: Any) -> None:
         """Keras's `load_weights`: of other weights nothing is known."""
@@ -146,14 +167,16 @@ class Calibrated(RowModel):
         super().load_weights(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        found = self.calibration_record()
-        return super().get_config() | ({} if found is None else {"calibration": found})
+        kept = {"calibration": self.calibration_record(), "classes": self.class_record()}
+        known = {name: record for name, record in kept.items() if record is not None}
+        return super().get_config() | known
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Calibrated:
         config = dict(config)
-        found = config.pop("calibration", None)
+        found, classes = (config.pop(name, None) for name in ("calibration", "classes"))
         model = super().from_config(config)
+        model.restore_classes(classes)
         model.restore_calibration(found)
         return model
 
@@ -164,6 +187,10 @@ class Calibrated(RowModel):
     def calibration_record(self) -> dict[str, Any] | None:
         """The calibration as JSON can hold it; None where there is none."""
         return None if self.calibration is None else dataclasses.asdict(self.calibration)
+
+    def _are_some(self, y: np.ndarray) -> bool:
+        """Whether labels lack a class that the model knows."""
+        return len(np.unique(y)) < len(self.class_names) - len(self.forgotten)
 
     def _of_generated(self, seen: int) -> Labelled | None:
         """Generated rows of all tasks, where there are several and the method generates any."""

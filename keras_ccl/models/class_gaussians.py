@@ -125,6 +125,24 @@ class ClassGaussians(keras.layers.Layer):
         for state, value in zip(states, kept, strict=True):
             state.assign(value)
 
+    def forget(self, classes: Collection[int]) -> None:
+        """Keep nothing of some classes.
+
+        Args:
+            classes: their indices.
+        """
+        stays = np.ones(len(self.counts), np.float32)
+        stays[sorted(classes)] = 0
+        for state in (self.counts, self.new, self.means, self.factors, self.rest, self.heaviness):
+            state.assign(state.numpy() * stays.reshape(-1, *[1] * (len(state.shape) - 1)))
+
+    def scatter(self) -> np.ndarray:
+        """The products of rows about the means of their classes, as it knows them, `[D, D]`."""
+        counts, rest = self.counts.numpy(), self.rest.numpy()
+        rows = np.sqrt(counts.astype(np.float64))[:, np.newaxis, np.newaxis] * self.factors.numpy()
+        rows = rows.reshape(-1, rows.shape[-1])
+        return rows.T @ rows + np.diag(counts @ rest)
+
     def draw(self, n: tf.Tensor, seed: tf.Tensor, *, of_new: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Draw rows.
 

@@ -1,6 +1,7 @@
 """ClosedFormHead: a classifier on features that do not change, solved from sums over the rows."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from keras_ccl.bounds import likelihoods
 from keras_ccl.bounds.closed_form import NEVER, Linear, Moments
 from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.ready_tasks import ReadyTask
-from keras_ccl.data.splits import MEASURING_BATCH, Split
+from keras_ccl.data.splits import MEASURING_BATCH, Split, measured_batches
 from keras_ccl.data.validation import check_choice, check_input_shape, check_positive, classes_of
 from keras_ccl.models.backbones import freeze, seen_through
 from keras_ccl.models.current_and_old import MEASURED_ROWS
@@ -203,6 +204,29 @@ class ClosedFormHead(KerasTraining):
         """Called after a task is learnt: solves for the classifier, and counts the task."""
         self.linear.set_weights(self.feature_sums.solved(self.solve))
         self.tasks_seen.assign_add(1)
+
+    @property
+    def learnt_classes(self) -> frozenset[int]:
+        return frozenset(np.flatnonzero(self.feature_sums.counts.numpy()).tolist())
+
+    def check_forgets(self, rows: Split | None) -> None:
+        if rows is None or not self.observation.unit_range:
+            raise TypeError(
+                "forget: expected of a closed-form head x in [0, 1] and all rows of the classes, "
+                "forget(classes, rows=(x, y)), to be taken out of sums over all classes; received "
+                + ("none" if rows is None else "x that rows of the first task standardised")
+            )
+
+    @contextlib.contextmanager
+    def forgetting(
+        self, classes: Collection[int], rows: Split, *, generated: int
+    ) -> Iterator[None]:
+        """A context without anything to fit: rows are taken out of the sums."""
+        batches = ((self.featurize(x), *labels) for x, *labels in measured_batches(rows))
+        self.feature_sums.take_out(classes, batches)
+        self.linear.set_weights(self.feature_sums.solved(self.solve))
+        self.forgot(classes)
+        yield
 
     # Saving.
 

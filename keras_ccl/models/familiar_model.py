@@ -9,7 +9,7 @@ from keras_ccl.models.calibrated import Calibrated
 from keras_ccl.models.evidence import Evidence
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.method import Method
-from keras_ccl.models.rows import where_finite
+from keras_ccl.models.rows import as_arrays, where_finite
 
 GENERATING_SEED = (0, 3)
 """Rows to calibrate on are drawn with this stateless seed: training stays as it was."""
@@ -58,12 +58,8 @@ class FamiliarModel(Calibrated, JointModel):
         if not self.method.has_old_rows:
             return None
         seeds = tf.random.experimental.stateless_split(GENERATING_SEED, -(-n // MEASURING_BATCH))
-        drawn = [
+        x, y = as_arrays(
             self.draw(tf.constant(MEASURING_BATCH), seed, inputs="mean", labels="reencoded")
             for seed in seeds
-        ]
-        x, y = (
-            np.concatenate([part.numpy() for part in parts])
-            for parts in ([rows.x for rows in drawn], [rows.y for rows in drawn])
         )
-        return x[:n], y[:n].argmax(1)
+        return x[:n], y[:n]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 import keras
@@ -93,15 +93,41 @@ class FeatureMemory(Memory):
         """Never the sums."""
         return self.feature_map, self.linear
 
+    def _batches(self, split: Split, observe: Callable) -> Iterator[tuple[tf.Tensor, ...]]:
+        for x, *labels in measured_batches(split):
+            yield self._featurize(observe(x)), *labels
+
     def learn(self, split: Split, observe: Callable) -> None:
-        if not self.size:
+        """Add rows and answer, unless the memory was given up when classes were forgotten."""
+        if not self.size or self.answers.numpy() < 0:
             return
         sums = self.feature_sums
         if not sums.counts.numpy().any():
             sums.begin(split, lambda x: self._featurize(observe(x)))
         found = sums.values()
-        for x, *labels in measured_batches(split):
-            found = sums.plus(found, self._featurize(observe(x)), *labels)
+        for features, *labels in self._batches(split, observe):
+            found = sums.plus(found, features, *labels)
         sums.assign(found)
         self.linear.set_weights(sums.solved(ridge))
         self.answers.assign(1.0)
+
+    def forget(self, classes: Collection[int], rows: Split | None, observe: Callable) -> None:
+        """Take the rows out of the sums, or give the memory up: it never answers again.
+
+        The products of features are summed over all classes. Only the rows themselves tell which
+        part of them is theirs.
+        """
+        if not self.size or self.answers.numpy() < 0:
+            return
+        if rows is None:
+            self.feature_sums.clear()
+            self.linear.set_weights([tf.zeros_like(weight) for weight in self.linear.weights])
+            self.answers.assign(-1.0)
+        elif not self._unit_range:
+            raise ValueError(
+                "rows: expected None where x is not in [0, 1]: the features are of values that "
+                "rows of the first task standardised, so that the memory is given up"
+            )
+        else:
+            self.feature_sums.take_out(classes, self._batches(rows, observe))
+            self.linear.set_weights(self.feature_sums.solved(ridge))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 import keras
@@ -23,6 +23,9 @@ MOST_FEATURES = 3900
 
 BLOCKS = 8
 """Of features, of about the same size: products of two blocks are kept once, not twice."""
+
+SAME = 1e-4
+"""Sums of the same rows, added in another order, differ by no more, as a share of the largest."""
 
 OFFSET_ROWS = 500
 """Of the first task, whose mean features the sums are taken about."""
@@ -124,6 +127,50 @@ class FeatureSums(keras.layers.Layer):
         added = self.of_rows(features, one_hot, weight[0] if weight else None)
         return [old + new for old, new in zip(values, added, strict=True)]
 
+    def take_out(self, classes: Collection[int], batches: Iterable[tuple[tf.Tensor, ...]]) -> None:
+        """Take all rows of some classes out of the sums, whose offset is then the others' centre.
+
+        Args:
+            classes: their indices.
+            batches: of features `[B, D]` and labels `[B]`, with weights `[B]` or without.
+
+        Raises:
+            ValueError: if these are not the rows that were summed, as far as counts and sums tell.
+        """
+        found = [tf.zeros_like(weight) for weight in self.kept]
+        for features, y, *weight in batches:
+            found = self.plus(found, features, y, *weight)
+        index, (counts, sums, products) = sorted(classes), self.values()
+        for kept, given in ((counts, found[0]), (sums, found[1])):
+            expected, received = (part.numpy()[index] for part in (kept, given))
+            if np.abs(expected - received).max() > SAME * max(np.abs(expected).max(), 1):
+                raise ValueError(
+                    f"rows: expected all {counts.numpy()[index].sum():g} rows of the classes as "
+                    f"they were learnt, received {found[0].numpy()[index].sum():g}, or others"
+                )
+        self.drop(classes, [counts, sums, products - found[2]])
+
+    def drop(self, classes: Collection[int], values: list[tf.Tensor]) -> None:
+        """Keep values without counts and sums of some classes, about the centre of the others.
+
+        Args:
+            classes: their indices.
+            values: as `values` gives them, the products those of the other classes.
+        """
+        counts, sums, products = (value.numpy().astype(np.float64) for value in values)
+        counts[sorted(classes)] = sums[sorted(classes)] = 0
+        before = self.offset.numpy().astype(np.float64)
+        self.offset.assign(before + sums.sum(0) / counts.sum())
+        moved = self.offset.numpy() - before
+        about = sums.sum(0) - counts.sum() * moved  # 0 but for rounding
+        products -= self.packed(np.outer(sums.sum(0), moved) + np.outer(moved, about))
+        self.assign([counts, sums - counts[:, np.newaxis] * moved, products])
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        for weight in (self.offset, *self.kept):
+            weight.assign(tf.zeros_like(weight))
+
     def assign(self, values: list[tf.Tensor]) -> None:
         """Keep values in place of those that are kept."""
         for weight, value in zip(self.kept, values, strict=True):
@@ -151,6 +198,12 @@ class FeatureSums(keras.layers.Layer):
     def _shape_of(self, block: slice) -> tuple[int, int]:
         """Of the products of a block with itself and the later ones."""
         return block.stop - block.start, self.size - block.start
+
+    def packed(self, products: np.ndarray) -> np.ndarray:
+        """Of all products `[D, D]`, those that are kept."""
+        if not self.pairs:
+            return np.diagonal(products)
+        return np.concatenate([products[b, b.start :].ravel() for b in self._blocks()])
 
     def _unpacked(self, products: np.ndarray) -> np.ndarray:
         """All products `[D, D]`, of those that are kept."""

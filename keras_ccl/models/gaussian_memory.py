@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.closed_form import NEVER
 from keras_ccl.bounds.discriminants import (
     BELIEFS,
     best_scale,
@@ -18,10 +17,9 @@ from keras_ccl.bounds.discriminants import (
 )
 from keras_ccl.data.splits import measured_batches
 from keras_ccl.models.class_gaussians import RANK, Batches, ClassGaussians
+from keras_ccl.models.discriminant import Discriminant
 from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.memory import Memory
-from keras_ccl.training import replicas
-from keras_ccl.training.grown_weights import grow
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
@@ -165,6 +163,24 @@ class GaussianMemory(Memory):
             self._solve(self._known(), int(self.discriminant.belief.numpy()))
             self.answers.assign(1.0)
 
+    def forget(self, classes: Collection[int], rows: Split | None, observe: Callable) -> None:
+        """Drop their Gaussians. The products of all rows are made anew of those that stay.
+
+        With the rows themselves they are exact.
+        """
+        sums = self.feature_sums
+        if rows is not None:
+            sums.take_out(classes, self._batches(rows, observe))
+        self.gaussians.forget(classes)
+        if rows is None:
+            counts, by_class, _ = (value.numpy() for value in sums.values())
+            between = by_class.T @ (by_class / np.maximum(counts, 1e-30)[:, np.newaxis])
+            products = sums.packed(self.gaussians.scatter() + between)
+            sums.drop(classes, [counts, by_class, products])
+        self._whiten(sums.values())
+        if self.size:
+            self._solve(self._known(), int(self.discriminant.belief.numpy()))
+
     def _summed(self, batches: Batches, values: list[tf.Tensor]) -> Batches:
         """Batches that are added to values as they pass."""
         for x, *labels in batches:
@@ -188,51 +204,6 @@ class GaussianMemory(Memory):
         found = quadratic_discriminant(counts, means, whitened_factors, white, BELIEFS[belief])
         for weight, value in zip(self.discriminant.solved, found, strict=True):
             weight.assign(value)
-
-
-class Discriminant(keras.layers.Layer):
-    """Rows `[B, D]` -> `discriminants.Quadratic` of them, `[B, K]`, times a scale.
-
-    Args:
-        gaussians: `ClassGaussians`, whose whitening and factors it is given, and does not hold.
-
-    Attributes:
-        solved: the weights, in the order of `discriminants.Quadratic`.
-        scale: how sure the Gaussians may be.
-        belief: which of `BELIEFS` they are solved with.
-    """
-
-    def __init__(self, gaussians: ClassGaussians) -> None:
-        super().__init__(trainable=False, dtype="float32")
-        classes, rank, size = gaussians.factors.shape
-        self.centre = replicas.state(self, "centre", (size,))
-        self.means = replicas.state(self, "means", (classes, size))
-        self.bias = replicas.state(self, "bias", (classes,))
-        self.offsets = replicas.state(self, "offsets", (classes, rank))
-        self.turned = replicas.state(self, "turned", (classes, rank, rank))
-        self.scale = replicas.state(self, "scale", ())
-        self.belief = replicas.state(self, "belief", (), "int32")
-        self.solved = [self.centre, self.means, self.bias, self.offsets, self.turned]
-        self.built = True
-
-    def grow_with(self, gaussians: ClassGaussians) -> None:
-        """Have room for the classes that Gaussians have, which are met when it is solved next."""
-        classes, rank, size = gaussians.factors.shape
-        grow(self.means, (classes, size))
-        grow(self.bias, (classes,), NEVER)
-        grow(self.offsets, (classes, rank))
-        grow(self.turned, (classes, rank, rank))
-
-    def call(self, x: tf.Tensor, whitening: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-        classes, rank, size = factors.shape
-        white = tf.matmul(x - self.centre, whitening)
-        again = tf.matmul(white, whitening, transpose_b=True)
-        along = tf.matmul(again, tf.reshape(factors, [-1, size]), transpose_b=True)
-        along = tf.reshape(along, [-1, classes, rank]) - self.offsets
-        turned = tf.matmul(tf.transpose(along, [1, 0, 2]), self.turned, transpose_b=True)
-        own = tf.transpose(tf.reduce_sum(tf.square(turned), 2))
-        linear = tf.matmul(white, tf.identity(self.means), transpose_b=True) + self.bias
-        return self.scale * (linear + 0.5 * own)
 
 
 def _but_some(batches: Batches, held: list[tuple[np.ndarray, ...]]) -> Iterator:

@@ -1,6 +1,6 @@
 """JointDistributions: p(x, y, z) = p(x|z) p(y|z) p(z) and its posterior q(z|x), over tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -167,9 +167,15 @@ class JointDistributions(RowModel):
         """p(x|z), of batch shape `[B]` over `observed_shape`, for z `[B, Z]`."""
         return self.observation.distribution(self.decoder(z, training=training))
 
-    def classify(self, z: tf.Tensor, training: bool = False) -> tfd.Distribution:
-        """p(y|z), of batch shape `[B]` over one-hot `[K]`, for z `[B, Z]`."""
-        return distributions.label(self.classifier(z, training=training))
+    def classify(
+        self, z: tf.Tensor, training: bool = False, without: Collection[int] = ()
+    ) -> tfd.Distribution:
+        """p(y|z), of batch shape `[B]` over one-hot `[K]`, for z `[B, Z]`.
+
+        It is 0 for the classes that were forgotten, and those that the answer is to do `without`.
+        """
+        logits = self.classifier(z, training=training)
+        return distributions.label(logits, self.forgotten.union(without))
 
     def infer(self, x: tf.Tensor, seed: tf.Tensor, training: bool = False) -> Inference:
         """q(z|x), a sample z of it, p(x|z) and p(y|z).
@@ -220,28 +226,3 @@ class JointDistributions(RowModel):
         seen = self.observe(x)
         logits = self.answer(seen, self.encode(seen, training), training)
         return rows.where_finite(seen, tf.nn.softmax(logits))
-
-    def draw(
-        self,
-        n: tf.Tensor,
-        seed: tf.Tensor,
-        *,
-        inputs: str = "mean",
-        labels: str = "soft",
-        temperature: float = 1.0,
-    ) -> rows.Generated:
-        """Draw rows as tensors: z ~ p(z), x~ of p(x|z), y~.
-
-        Args:
-            n: how many.
-            seed: a stateless seed, `[2]` int32.
-            inputs: x~ is the `"mean"` of p(x|z) or a `"sample"` of it.
-            labels: the kind of y~, as in `rows.generated_labels`.
-            temperature: as in `rows.generated_labels`.
-        """
-        of_z, of_pixels = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-        z = self.p_z.sample(n, of_z)
-        x = rows.generated_inputs(self.decode(z), inputs, of_pixels)
-        q = self.encode(x)
-        of_z, of_x = (self.classify(at).logits_parameter() for at in (z, q.mean()))
-        return rows.Generated(z, x, rows.generated_labels(of_z, of_x, labels, temperature), q)

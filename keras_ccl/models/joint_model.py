@@ -16,6 +16,7 @@ from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.data.validation import check_positive
 from keras_ccl.models import growing, networks, rows
+from keras_ccl.models.drawn_rows import DrawnRows
 from keras_ccl.models.joint_distributions import JointDistributions
 
 FORMAT = 1
@@ -24,7 +25,7 @@ FORMAT = 1
 SLOTS = networks.Networks._fields
 
 
-class JointModel(JointDistributions):
+class JointModel(DrawnRows):
     """A joint VAE that generates, reconstructs and measures arrays, and is copied and saved.
 
     Its arguments are those of `JointDistributions`. No rows have empty answers, and what it says of
@@ -139,6 +140,7 @@ class JointModel(JointDistributions):
         """Copy networks, p(x|z) and p(z) of a model of the same structure: this answers as it."""
         for part in (*SLOTS, "observation", "p_z"):
             copy_state(getattr(model, part), getattr(self, part))
+        self.take_forgotten(model.forgotten)
 
     def grow_to(
         self,
@@ -174,6 +176,7 @@ class JointModel(JointDistributions):
         copies = {slot: networks.in_float32(part) for slot, part in parts.items()}
         options = {**self._joint_options(), "backbone": self.backbone}
         twin = JointModel(**options, **copies, dtype="float32")
+        twin.take_forgotten(self.forgotten)
         if self.memory_size:
             twin.grow_memory(self.memory_size)
             copy_state(self.feature_memory, twin.feature_memory)

@@ -10,8 +10,8 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_SEED, Split
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
-from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
-from keras_ccl.models.familiar_model import FamiliarModel
+from keras_ccl.models.current_and_old import MEASURED_ROWS, validation_rows
+from keras_ccl.models.forgettable import Forgettable
 from keras_ccl.models.joint_distributions import Inference
 from keras_ccl.models.joint_model import JointModel
 from keras_ccl.models.keras_training import KerasTraining
@@ -24,7 +24,7 @@ from keras_ccl.training.grown_weights import grow
 
 
 @keras.saving.register_keras_serializable(package="keras_ccl")
-class JointVAE(KerasTraining, FamiliarModel):
+class JointVAE(KerasTraining, Forgettable):
     """A VAE with a classifier on its latent variable: maximises the joint bound, eq. 4.
 
     Trained task after task, on current rows alone, it is the paper's baseline **vae-cl**. A method
@@ -223,11 +223,10 @@ class JointVAE(KerasTraining, FamiliarModel):
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
-        if self.prior == "mixture":
-            self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
+        self.fit_prior(task)
         end_memory(self, task)
         self.method.end_task(self, task)
-        self.tasks_seen.assign_add(1)
+        super().end_task(task)
 
     # Saving.
 

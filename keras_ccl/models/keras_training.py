@@ -17,6 +17,7 @@ from keras_ccl.results.stream_history import StreamHistory
 from keras_ccl.training.fit_one_task import fit_one_task
 from keras_ccl.training.fit_stream import fit_stream
 from keras_ccl.training.fit_tasks import fit_tasks
+from keras_ccl.training.forget import forget
 from keras_ccl.training.optimizer import build_optimizer, grow_optimizer
 
 
@@ -43,6 +44,7 @@ class KerasTraining(Calibrated):
     fit_tasks = fit_tasks
     fit_stream = fit_stream
     fit = fit_one_task
+    forget = forget
     keras_fit = keras.Model.fit
 
     # Compiling.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import keras
@@ -12,6 +12,7 @@ from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.splits import Split
+    from keras_ccl.models.feature_sums import FeatureSums
 
 
 class Memory(keras.layers.Layer):
@@ -30,11 +31,17 @@ class Memory(keras.layers.Layer):
     """
 
     logit_weight: float
+    feature_sums: FeatureSums
 
     def __init__(self) -> None:
         super().__init__(trainable=False, dtype="float32")
         self.size = 0
         self.built = True
+
+    @property
+    def counts(self) -> keras.Variable:
+        """How many rows of each class it was given, or the sums of their weights, `[K]`."""
+        return self.feature_sums.counts
 
     def size_for(self, rows: int) -> int:
         """The size that is right where the first task has so many rows."""
@@ -80,7 +87,7 @@ class Memory(keras.layers.Layer):
 
     def answering_parts(self) -> tuple[keras.layers.Layer, ...]:
         """The layers that it answers with now: none while a task is learnt."""
-        if not self.size or not self.answers.numpy():
+        if not self.size or self.answers.numpy() <= 0:
             return ()
         return self.parts_of_answers()
 
@@ -91,7 +98,7 @@ class Memory(keras.layers.Layer):
     def rest(self) -> None:
         """Take no part in answers: of the classes that come next the memory knows nothing."""
         if self.size:
-            self.answers.assign(0.0)
+            self.answers.assign(tf.minimum(self.answers, 0.0))
 
     def begin(self, split: Split, observe: Callable) -> None:
         """Called before a task is learnt; the memory rests.
@@ -108,5 +115,18 @@ class Memory(keras.layers.Layer):
         Args:
             split: the train rows.
             observe: a function of x that gives `[B, *observed_shape]`.
+        """
+        raise NotImplementedError
+
+    def forget(self, classes: Collection[int], rows: Split | None, observe: Callable) -> None:
+        """Take out all that it keeps of some classes, or where it cannot, all that it keeps.
+
+        Args:
+            classes: their indices.
+            rows: all rows of them that were learnt; None: they are gone.
+            observe: a function of x that gives `[B, *observed_shape]`.
+
+        Raises:
+            ValueError: for rows that are not those that were learnt, before anything changes.
         """
         raise NotImplementedError

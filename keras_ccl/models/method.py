@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -139,6 +140,29 @@ class Method(keras.layers.Layer):
             x `[N, *input_shape]` and integer labels `[N]`, or None where the method has none.
         """
         return None
+
+    def begin_forgetting(self, model: JointVAE, classes: Collection[int]) -> None:
+        """Called before classes are forgotten, of a method that can teach those that stay.
+
+        Until `end_forgetting` the student is new: `rows` and `old_rows` give rows that stand for
+        all other classes, and need none of a task.
+
+        Args:
+            model: the student.
+            classes: the indices of those to forget.
+        """
+
+    def end_forgetting(self, model: JointVAE) -> None:
+        """Called when they are forgotten, after `end_task`, or when an error ended it.
+
+        Args:
+            model: the student.
+        """
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether the method is one that can teach the classes that stay."""
+        return type(self).begin_forgetting is not Method.begin_forgetting
 
     @property
     def has_old_rows(self) -> bool:

@@ -1,6 +1,6 @@
 """NamedClasses: the classes that a model knows, by name or number, and how it meets more."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import keras
@@ -12,15 +12,18 @@ from keras_ccl.data.validation import DataSpec
 
 
 class NamedClasses(keras.Model):
-    """A Keras model of K classes that may become more.
+    """A Keras model of K classes that may become more, and some of which it may have forgotten.
 
     Attributes:
         num_classes: K, how many classes it has room for: one before it met any.
         labels: the names of the classes; None where they are numbers from 0 to K - 1.
+        forgotten: the indices of the classes that it is to know nothing of, and never answers.
         traced_with_classes: cached properties that hold functions traced with the shapes of K.
     """
 
     traced_with_classes: tuple[str, ...] = ()
+    forgotten: frozenset[int] = frozenset()
+    _learnt: frozenset[int] | None = None
     input_shape: tuple[int, ...]
     num_classes: int
     labels: LabelBook | None
@@ -42,9 +45,14 @@ class NamedClasses(keras.Model):
         """Whether tasks may bring classes that the model does not know."""
         return self.labels is not None and self.labels.is_open
 
+    @property
+    def learnt_classes(self) -> frozenset[int]:
+        """The indices of the classes that tasks had, but for those forgotten since."""
+        raise NotImplementedError
+
     def lacks_classes(self, task: ReadyTask) -> bool:
-        """Whether there are classes that a task has no rows of."""
-        return len(task.train.classes) < self.num_classes
+        """Whether there are classes that a task has no rows of, but for those forgotten."""
+        return len(task.train.classes) < self.num_classes - len(self.forgotten)
 
     def meet(self, labels: LabelBook | None) -> None:
         """Have room for the classes of a task that begins.
@@ -84,6 +92,40 @@ class NamedClasses(keras.Model):
             **options: of the class below.
         """
         self.num_classes = num_classes
+        self._trace_anew()
+
+    def take_forgotten(self, classes: Collection[int]) -> None:
+        """Let some classes, and no others, be those that are never answered.
+
+        Args:
+            classes: their indices.
+        """
+        if self.forgotten != frozenset(classes):
+            self.forgotten = frozenset(classes)
+            self._trace_anew()
+
+    def _trace_anew(self) -> None:
         self.train_function = self.test_function = self.predict_function = None
         for name in self.traced_with_classes:
             self.__dict__.pop(name, None)
+
+    # Saving.
+
+    def class_record(self) -> dict[str, list[int]] | None:
+        """Which classes were learnt and which forgotten, as JSON can hold it; None before."""
+        if not self._learnt and not self.forgotten:
+            return None
+        return {"learnt": sorted(self._learnt or ()), "forgotten": sorted(self.forgotten)}
+
+    def restore_classes(self, found: dict[str, Any] | None) -> None:
+        """Take what `class_record` told.
+
+        Raises:
+            ValueError: for what is no index of a class.
+        """
+        parts = {name: (found or {}).get(name, []) for name in ("learnt", "forgotten")}
+        for name, classes in parts.items():
+            if not all(type(k) is int and 0 <= k < self.num_classes for k in classes):
+                raise ValueError(f"{name}: expected indices of classes, received {classes!r}")
+        self._learnt = None if found is None else frozenset(parts["learnt"])
+        self.take_forgotten(parts["forgotten"])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_ccl.checkpointing.layer_state import copy_state
+from keras_ccl.checkpointing.layer_state import copy_own_state, copy_state
 from keras_ccl.models.architectures import (
     ARCHITECTURES,
     MAKERS,
@@ -161,6 +161,21 @@ def cause(error: Exception) -> str:
     """Return the cause in an error of Keras's, which quotes whole configurations before it."""
     found = str(error).rpartition("Exception encountered: ")[2].strip()
     return found.partition("\n")[0].partition(". ")[0]
+
+
+def renew(network: keras.layers.Layer, fresh: keras.layers.Layer) -> None:
+    """Give the layers of a network that are trained the state of those of another.
+
+    Layers that are not trained, such as those of a pretrained part, stay as they are.
+
+    Args:
+        network: The network.
+        fresh: One of the same structure, such as a copy with initial weights.
+    """
+    pairs = zip(network._flatten_layers(), fresh._flatten_layers(), strict=True)
+    for own, other in pairs:
+        if own._trainable_variables and own.trainable:
+            copy_own_state(other, own)
 
 
 def in_float32(network: keras.Model) -> keras.Model:

@@ -1,12 +1,17 @@
 """The rows of one training step, those that a model generates, and those that have no answer."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 INPUTS = ("sample", "mean")
 LABELS = ("reencoded", "soft", "hard")
+
+MOST_DRAWS = 1000
+"""How often a sample is drawn again, at most, until it is one that is wanted."""
 
 
 class Rows(NamedTuple):
@@ -66,6 +71,44 @@ def weighed(rows: Rows, weight: tf.Tensor | None) -> Rows:
         return rows
     share = tf.concat([weight[: rows.current], tf.ones_like(rows.weight[rows.current :])], 0)
     return rows._replace(weight=rows.weight * share)
+
+
+def as_arrays(batches: Iterable[Generated]) -> tuple[np.ndarray, np.ndarray]:
+    """x `[N, ...]` of generated rows, and their most likely labels `[N]`, int32."""
+    x, y = zip(*((rows.x.numpy(), rows.y.numpy()) for rows in batches), strict=True)
+    return np.concatenate(x), np.concatenate(y).argmax(1).astype(np.int32)
+
+
+def drawn_until(
+    draw: Callable[[tf.Tensor], tf.Tensor],
+    is_wanted: Callable[[tf.Tensor], tf.Tensor],
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Samples each of which is drawn again until it is wanted.
+
+    One that never is becomes a copy of one that was.
+
+    Args:
+        draw: a stateless seed, `[2]` int32 -> samples `[n, Z]`.
+        is_wanted: samples -> `[n]`, bool.
+        seed: a stateless seed, `[2]` int32.
+
+    Returns:
+        `[n, Z]`.
+    """
+
+    def again(number: tf.Tensor, z: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        fresh = draw(tf.random.experimental.stateless_fold_in(seed, number))
+        z = tf.where(found[:, tf.newaxis], z, fresh)
+        return number + 1, z, is_wanted(z)
+
+    z = draw(seed)
+    _, z, found = tf.while_loop(
+        lambda number, _, found: (number < MOST_DRAWS) & ~tf.reduce_all(found),
+        again,
+        (tf.constant(0), z, is_wanted(z)),
+    )
+    return tf.where(found[:, tf.newaxis], z, z[tf.argmax(tf.cast(found, tf.int32))])
 
 
 def generated_inputs(p_x: tfd.Distribution, kind: str, seed: tf.Tensor) -> tf.Tensor:

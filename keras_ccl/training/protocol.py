@@ -1,6 +1,7 @@
 """ContinualModel: what `fit_tasks` needs of a model. It imports no model."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import keras
@@ -83,6 +84,29 @@ class ContinualModel(Protocol):
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after it: keeps what later tasks need, and counts the task."""
+        ...
+
+    @property
+    def learnt_classes(self) -> frozenset[int]:
+        """The indices of the classes that tasks had, but for those forgotten since."""
+        ...
+
+    def check_forgets(self, rows: Split | None) -> None:
+        """Refuse to forget classes where that cannot be done.
+
+        Args:
+            rows: all rows of them that were learnt, or None.
+
+        Raises:
+            TypeError: for a model that has nothing to teach the other classes with.
+            ValueError: for a model within a task.
+        """
+        ...
+
+    def forgetting(
+        self, classes: Collection[int], rows: Split | None, *, generated: int
+    ) -> contextlib.AbstractContextManager[ReadyTask | None]:
+        """A context in which what it yields is to be fitted; at its end classes are forgotten."""
         ...
 
     def validation_rows(self, split: Split, batch_size: int) -> tf.data.Dataset:

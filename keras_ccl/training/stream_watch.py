@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.distributions import standard_normal
+from keras_ccl.bounds.distributions import NEVER, standard_normal
 from keras_ccl.bounds.divergences import kl_divergence
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.training.change import find_change
 
 UNKNOWN_CLASS = -20.0
-"""log p(y|z), in nats, of a class that a copy has no room for."""
+"""log p(y|z), in nats, of a class that a copy has no room for, or has forgotten."""
 
 REFERENCE_ROWS = 2048
 """That a copy has not learnt tell what is usual, at most."""
@@ -69,10 +69,12 @@ class StreamWatch:
 
     def _new(self) -> _Copy:
         """A copy of the student as it is now."""
-        fitting = [c for c in self._spare if c.num_classes == self._model.num_classes]
+        model = self._model
+        known = model.num_classes, model.forgotten
+        fitting = [c for c in self._spare if c.known == known]
         self._spare = fitting[1:]
-        copy = fitting[0] if fitting else _Copy(self._model)
-        copy.begin(self._model)
+        copy = fitting[0] if fitting else _Copy(model)
+        copy.begin(model)
         return copy
 
 
@@ -82,7 +84,7 @@ class _Copy:
     def __init__(self, model: Any) -> None:
         with model.distribute_strategy.scope():
             self._copy = model.frozen_copy("watch")
-        self.num_classes = self._copy.num_classes
+        self.known = model.num_classes, model.forgotten
         x = tf.TensorSpec((None, *self._copy.input_shape), tf.float32)
         self._terms = tf.function(self._bound, input_signature=[x, tf.TensorSpec([None], tf.int32)])
 
@@ -108,6 +110,7 @@ class _Copy:
         found = copy.infer(x, MEASURING_SEED)
         of_x = found.p_x.log_prob(x) - kl_divergence(found.q, standard_normal(copy.latent_dim))
         each = tf.math.log_softmax(tf.cast(found.p_y.logits_parameter(), tf.float32))
-        of_y = tf.reduce_sum(each * tf.one_hot(y, self.num_classes), 1)
-        of_y = tf.where(y < self.num_classes, of_y, UNKNOWN_CLASS)
+        of_y = tf.reduce_sum(each * tf.one_hot(y, copy.num_classes), 1)
+        is_known = (y < copy.num_classes) & (of_y > NEVER / 2)
+        of_y = tf.where(is_known, of_y, UNKNOWN_CLASS)
         return tf.stack([tf.cast(of_x, tf.float32), of_y], 1)
