@@ -12,6 +12,7 @@ import keras_ccl as ccl
 from keras_ccl.bounds import mixtures
 from keras_ccl.models.closed_form_head import ClosedFormHead
 from keras_ccl.training import budgets
+from keras_ccl.training.forget import forget
 
 DOCS = ROOT / "docs"
 
@@ -61,6 +62,7 @@ def in_small(monkeypatch):
     maker = ccl.networks.MAKERS["dense"]
     smaller = (functools.partial(make, units=(8,)) for make in maker)
     monkeypatch.setitem(ccl.networks.MAKERS, "dense", ccl.networks.Architecture(*smaller))
+    monkeypatch.setitem(forget.__kwdefaults__, "generated", 40)
     monkeypatch.setattr(mixtures, "components_for", lambda num_classes: 2)
     monkeypatch.setattr(ccl.datasets, "load", few_rows(ccl.datasets.load))
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", tf.distribute.get_strategy)
