@@ -106,6 +106,11 @@ class Forgettable(FamiliarModel):
         """So many rows that the method generates, as a task of their own."""
         found = self.method.old_rows(self, rows)
         assert found is not None  # `check_forgets`
+        if not np.isfinite(found[0]).all():
+            raise ValueError(
+                "forget: expected a teacher that generates rows of the classes that stay, it "
+                "generates none"
+            )
         spec = self.data_spec.of_indices._replace(input_shape=self.observed_shape)
         train = ArraySplit(*found, spec, "forget: generated rows")
         number = int(self.tasks_seen.numpy())

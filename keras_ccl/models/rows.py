@@ -10,8 +10,8 @@ from tensorflow_probability import distributions as tfd
 INPUTS = ("sample", "mean")
 LABELS = ("reencoded", "soft", "hard")
 
-MOST_DRAWS = 1000
-"""How often a sample is drawn again, at most, until it is one that is wanted."""
+MOST_DRAWS = 200
+"""How often as many samples are drawn, at most, until there are enough that are wanted."""
 
 
 class Rows(NamedTuple):
@@ -84,9 +84,9 @@ def drawn_until(
     is_wanted: Callable[[tf.Tensor], tf.Tensor],
     seed: tf.Tensor,
 ) -> tf.Tensor:
-    """Samples each of which is drawn again until it is wanted.
+    """The first samples that are wanted, of as many draws as it takes to find all of them.
 
-    One that never is becomes a copy of one that was.
+    Where `MOST_DRAWS` find fewer, these are repeated; all are NaN where there is none.
 
     Args:
         draw: a stateless seed, `[2]` int32 -> samples `[n, Z]`.
@@ -99,8 +99,9 @@ def drawn_until(
 
     def again(number: tf.Tensor, z: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, ...]:
         fresh = draw(tf.random.experimental.stateless_fold_in(seed, number))
-        z = tf.where(found[:, tf.newaxis], z, fresh)
-        return number + 1, z, is_wanted(z)
+        both = tf.concat([z, fresh], 0), tf.concat([found, is_wanted(fresh)], 0)
+        first = tf.argsort(tf.cast(~both[1], tf.int32), stable=True)[: tf.shape(z)[0]]
+        return number + 1, tf.gather(both[0], first), tf.gather(both[1], first)
 
     z = draw(seed)
     _, z, found = tf.while_loop(
@@ -108,7 +109,9 @@ def drawn_until(
         again,
         (tf.constant(0), z, is_wanted(z)),
     )
-    return tf.where(found[:, tf.newaxis], z, z[tf.argmax(tf.cast(found, tf.int32))])
+    count = tf.reduce_sum(tf.cast(found, tf.int32))
+    repeated = tf.gather(z, tf.range(tf.shape(z)[0]) % tf.maximum(count, 1))
+    return tf.where(count > 0, repeated, tf.constant(float("nan"), z.dtype))
 
 
 def generated_inputs(p_x: tfd.Distribution, kind: str, seed: tf.Tensor) -> tf.Tensor:
