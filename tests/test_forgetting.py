@@ -86,6 +86,12 @@ def test_a_forgotten_class_has_no_probability_anywhere(model, tmp_path):
     again = ccl.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(again.predict(X, verbose=0), shares)
     assert again.class_record() == model.class_record() and again.calibration == sure
+    again.begin_task(ReadyTask(3, "", as_split((X, Y), again.data_spec, "", batch_size=9)))
+    assert again.forgotten == frozenset() and again.returning == {1}
+    assert (
+        not again.method.old_rows(again, 50)[1].tolist().count(1)
+    )  # of it the teacher knows nothing
+    again.restore_classes(model.class_record())
     assert not again.identify(X).probabilities[:, 1].any()
 
 

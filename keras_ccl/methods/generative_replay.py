@@ -68,7 +68,8 @@ class GenerativeReplay(Method):
         "information_weight",
     )
     shown = ("teacher",)
-    variant: bool | frozenset[int] = True  # whether the task lacks a class; classes to forget
+    variant: Any = True  # whether the task lacks a class, which `begin_task` knows
+    _without: frozenset[int] = frozenset()  # classes that are being forgotten
 
     def __init__(
         self,
@@ -125,17 +126,17 @@ class GenerativeReplay(Method):
     def begin_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Note whether the task lacks a class: what is novel and what rows weigh depend on it."""
         self.variant = model.lacks_classes(task)
+        self._never_answers(model, model.forgotten | model.returning)
 
     def is_active(self, tasks_seen: int) -> bool:
         """Whether there is a teacher."""
         return tasks_seen > 0
 
     def term_weights(self) -> dict[str, float]:
-        has_novelty = self.novelty_at_reconstruction > 0
         return {
             "distillation": self.distillation_weight,
             **({"information": self.information_weight} if self.information_weight else {}),
-            **({"novelty": self._novelty_weight} if has_novelty else {}),
+            **({"novelty": self._novelty_weight} if self.novelty_at_reconstruction else {}),
         }
 
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
@@ -194,21 +195,22 @@ class GenerativeReplay(Method):
 
     def end_task(self, model: JointVAE, task: ReadyTask) -> None:
         """Let the student become the teacher."""
-        if self.teacher.forgotten != model.forgotten:  # which was traced
-            self._trace(model)
-            model.train_function = None
+        self._never_answers(model, model.forgotten)
         self.teacher.take_weights_of(model)
 
     def begin_forgetting(self, model: JointVAE, classes: Collection[int]) -> None:
-        self.variant = frozenset(classes)
+        self._never_answers(model, model.forgotten)
+        self.variant = self._without = frozenset(classes)
 
     def end_forgetting(self, model: JointVAE) -> None:
-        self.variant = True
+        self.variant, self._without = True, frozenset()
 
-    @property
-    def _without(self) -> frozenset[int]:
-        """The classes that are being forgotten."""
-        return self.variant if isinstance(self.variant, frozenset) else frozenset()
+    def _never_answers(self, model: JointVAE, classes: frozenset[int]) -> None:
+        """Let the teacher give no label of these classes: of them it knows nothing."""
+        if self.teacher.forgotten != classes:  # which was traced
+            self.teacher.take_forgotten(classes)
+            self._trace(model)
+            model.train_function = None
 
     def old_rows(self, model: JointVAE, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         """n generated rows and their most likely labels; None where there is no teacher."""
@@ -234,8 +236,7 @@ class GenerativeReplay(Method):
         drawn_of = self._drawn_of(model, variant)
         if drawn_of is not None:
             x, y = drawn_of.draw(n, seed, of_new=of_new)
-            q = self.teacher.encode(x)
-            return Generated(q.mean(), x, y, q)
+            return Generated((q := self.teacher.encode(x)).mean(), x, y, q)
         names = {"inputs": self.replay_inputs, "labels": self.replay_labels}
         return self.teacher.draw(
             n, seed, **names, temperature=self.temperature, without=self._without

@@ -148,6 +148,7 @@ class Calibrated(RowModel):
         """
         self._calibration = None
         self.meet(task.labels)
+        self.returning |= self.forgotten & task.train.classes
         self.take_forgotten(self.forgotten - task.train.classes)
 
     def forgot(self, classes: Collection[int]) -> None:

@@ -46,8 +46,8 @@ class Forgettable(FamiliarModel):
         """Called when all else of a task has ended: its classes are learnt, and it is counted."""
         met = np.flatnonzero(self.task_classes.numpy())
         self._learnt = self.learnt_classes.union(met.tolist())
+        self.returning, self._within_task = frozenset(), False
         self.tasks_seen.assign_add(1)
-        self._within_task = False
 
     def check_forgets(self, rows: Split | None) -> None:
         if not self.method.can_forget:

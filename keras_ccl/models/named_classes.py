@@ -10,6 +10,9 @@ from keras_ccl.data.labels import LabelBook, Name
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.validation import DataSpec
 
+OF_RECORD = ("learnt", "forgotten", "returning")
+"""What a model tells of classes, by their indices."""
+
 
 class NamedClasses(keras.Model):
     """A Keras model of K classes that may become more, and some of which it may have forgotten.
@@ -18,11 +21,13 @@ class NamedClasses(keras.Model):
         num_classes: K, how many classes it has room for: one before it met any.
         labels: the names of the classes; None where they are numbers from 0 to K - 1.
         forgotten: the indices of the classes that it is to know nothing of, and never answers.
+        returning: those of classes that were forgotten, and are learnt anew by the task under way.
         traced_with_classes: cached properties that hold functions traced with the shapes of K.
     """
 
     traced_with_classes: tuple[str, ...] = ()
     forgotten: frozenset[int] = frozenset()
+    returning: frozenset[int] = frozenset()
     _learnt: frozenset[int] | None = None
     input_shape: tuple[int, ...]
     num_classes: int
@@ -115,7 +120,8 @@ class NamedClasses(keras.Model):
         """Which classes were learnt and which forgotten, as JSON can hold it; None before."""
         if not self._learnt and not self.forgotten:
             return None
-        return {"learnt": sorted(self._learnt or ()), "forgotten": sorted(self.forgotten)}
+        sets = self._learnt or (), self.forgotten, self.returning
+        return {name: sorted(part) for name, part in zip(OF_RECORD, sets, strict=True)}
 
     def restore_classes(self, found: dict[str, Any] | None) -> None:
         """Take what `class_record` told.
@@ -123,9 +129,10 @@ class NamedClasses(keras.Model):
         Raises:
             ValueError: for what is no index of a class.
         """
-        parts = {name: (found or {}).get(name, []) for name in ("learnt", "forgotten")}
+        parts = {name: (found or {}).get(name, []) for name in OF_RECORD}
         for name, classes in parts.items():
             if not all(type(k) is int and 0 <= k < self.num_classes for k in classes):
                 raise ValueError(f"{name}: expected indices of classes, received {classes!r}")
         self._learnt = None if found is None else frozenset(parts["learnt"])
+        self.returning = frozenset(parts["returning"])
         self.take_forgotten(parts["forgotten"])

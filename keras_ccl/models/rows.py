@@ -101,7 +101,9 @@ def drawn_until(
         fresh = draw(tf.random.experimental.stateless_fold_in(seed, number))
         both = tf.concat([z, fresh], 0), tf.concat([found, is_wanted(fresh)], 0)
         first = tf.argsort(tf.cast(~both[1], tf.int32), stable=True)[: tf.shape(z)[0]]
-        return number + 1, tf.gather(both[0], first), tf.gather(both[1], first)
+        kept = (tf.gather(part, first) for part in both)
+        shapes = z.shape, found.shape  # as they came in, which a loop asks for
+        return number + 1, *map(tf.ensure_shape, kept, shapes)
 
     z = draw(seed)
     _, z, found = tf.while_loop(
