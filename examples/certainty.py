@@ -1,7 +1,8 @@
-"""What the example `unfamiliar.py` prints of certainty and familiarity."""
+"""What examples print of certainty, of familiarity, and of what these give away."""
 
 import numpy as np
 
+import keras_ccl as ccl
 from keras_ccl import uncertainty
 
 
@@ -17,3 +18,21 @@ def print_calibration(when: str, probabilities: np.ndarray, y: np.ndarray) -> No
     error = uncertainty.expected_calibration_error(probabilities, y)
     nats = uncertainty.negative_log_likelihood(probabilities, y)
     print(f"{when} calibration: ECE {error:.4f}, NLL {nats:.4f}")
+
+
+def print_membership(when: str, model: ccl.CCLGM, members: np.ndarray, others: np.ndarray) -> None:
+    """Print how well what a model says of images tells those that it learnt from others.
+
+    Args:
+        when: for the line.
+        model: the student.
+        members: training images of a class.
+        others: test images of it.
+    """
+    scores = {
+        "bound": model.elbo,
+        "familiarity": model.familiarity,
+        "probability": lambda x: model.predict(x, verbose=0).max(1),
+    }
+    found = {name: uncertainty.auroc(of(members), of(others)) for name, of in scores.items()}
+    print(f"{when}: AUROC by", ", ".join(f"{name} {area:.4f}" for name, area in found.items()))

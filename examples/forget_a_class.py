@@ -10,21 +10,10 @@ training images of the class against test images of it, 0.5 by chance. Writes to
 history.json, model.keras, and the exported classifier, which never names the class, in export/.
 """
 
-import numpy as np
+import certainty
 import running
 
 import keras_ccl as ccl
-
-
-def print_left(when: str, model: ccl.CCLGM, members: np.ndarray, test: tuple, gone: int) -> None:
-    """Print accuracies, and how well an attack tells members from test images of the class."""
-    (u, v), shares = test, model.predict(test[0], verbose=0)
-    right, is_gone = shares.argmax(1) == v, v == gone
-    print(f"{when}: accuracy {right[~is_gone].mean():.4f}, of {gone} {right[is_gone].mean():.4f}")
-    unseen, surest = u[is_gone], lambda x: model.predict(x, verbose=0).max(1)
-    scores = {"bound": model.elbo, "familiarity": model.familiarity, "probability": surest}
-    found = (f"{k} {ccl.uncertainty.auroc(f(members), f(unseen)):.3f}" for k, f in scores.items())
-    print(f"{when}: membership attack, AUROC by", ", ".join(found))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,30 +22,34 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--forget", type=running.whole_number(0, 9), default=3, help="the class")
     parser.add_argument("--gone", action="store_true", help="its images are not given to forget")
     arguments = running.parse(parser, argv)
-    gone, learnt = arguments.forget, 2 * arguments.tasks
-    if gone >= learnt or learnt < 4:
+    gone, known = arguments.forget, 2 * arguments.tasks
+    if not gone < known > 2:
         arguments.error(f"--forget: expected a class of at least 2 tasks, received {gone}")
     data = running.load(arguments.dataset, arguments)
-    (x, y), (u, v) = data.train, data.test
     stream = ccl.streams.split(data)[: arguments.tasks]
-    members, test = x[y == gone], (u[v < learnt], v[v < learnt])
+    of_it, (u, v) = data.train[1] == gone, (part[data.test[1] < known] for part in data.test)
+    rows = tuple(part[of_it] for part in data.train)
+
+    def print_left(when: str) -> None:
+        right = model.predict(u, verbose=0).argmax(1) == v
+        print(f"{when}: others {right[v != gone].mean():.4f}, {gone} {right[v == gone].mean():.4f}")
+        certainty.print_membership(when, model, rows[0], u[v == gone])
 
     model = ccl.CCLGM(input_shape=(28, 28, 1), num_classes=10, seed=arguments.seed)
     with running.stoppable(arguments):
         history = model.fit_tasks(
             stream, epochs=arguments.epochs, checkpoint_dir=arguments.checkpoint_dir
         )
-        print_left("before", model, members, test, gone)
-        rows = None if arguments.gone else (members, y[y == gone])
-        model.forget(gone, rows=rows, epochs=arguments.epochs, verbose=0)
+        print_left("before")
+        given = None if arguments.gone else rows
+        model.forget(gone, rows=given, epochs=arguments.epochs, verbose=0)
 
-    print_left("after", model, members, test, gone)
+    print_left("after")
     history.to_json(arguments.out / "history.json")
     model.save(arguments.out / "model.keras")
-    export, others = arguments.out / "export", test[1] != gone
-    examples = tuple(part[others] for part in test)
-    ccl.export_student(model, export, formats="onnx", examples=examples, overwrite=True)
-    running.check_export(export / "classifier.onnx", ccl.Task(None, test=examples, name="others"))
+    ccl.export_student(model, arguments.out / "export", formats="onnx", overwrite=True)
+    others = ccl.Task(None, test=(u[v != gone], v[v != gone]), name=f"all but {gone}")
+    running.check_export(arguments.out / "export" / "classifier.onnx", others)
     running.print_summary(history, arguments)
 
 
