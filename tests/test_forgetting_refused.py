@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data.ready_tasks import ReadyTask
@@ -62,7 +62,10 @@ def test_a_class_that_was_not_learnt_yet_is_refused():
         model.forget(1)
 
 
-@pytest.mark.parametrize("method", ["ElasticWeightConsolidation", "LearningWithoutForgetting"])
+METHODS = ["ElasticWeightConsolidation", "LearningWithoutForgetting", "SynapticIntelligence"]
+
+
+@pytest.mark.parametrize("method", slow_but(METHODS, each_time=METHODS[1:2]))
 def test_methods_that_generate_nothing_are_refused(method):
     model = learnt(tiny(ccl.JointVAE, method=getattr(ccl.methods, method)()), STREAM[:1])
     with pytest.raises(TypeError, match=f"GenerativeReplay, received {method}"):

@@ -131,7 +131,7 @@ class ClassGaussians(keras.layers.Layer):
         Args:
             classes: their indices.
         """
-        stays = np.ones(len(self.counts), np.float32)
+        stays = np.ones(self.counts.shape[0], np.float32)
         stays[sorted(classes)] = 0
         for state in (self.counts, self.new, self.means, self.factors, self.rest, self.heaviness):
             state.assign(state.numpy() * stays.reshape(-1, *[1] * (len(state.shape) - 1)))
