@@ -174,7 +174,7 @@ def test_gaussians_that_forget_are_those_of_the_others():
     model.forget(1, **BRIEFLY)
     assert not model.predict(X, verbose=0)[:, 1].any()
     memories = model.feature_memory, beside.feature_memory
-    for name in ("counts", "means", "heaviness"):
+    for name in ("counts", "means"):
         pair = [getattr(memory.gaussians, name).numpy() for memory in memories]
         np.testing.assert_allclose(*pair, rtol=1e-4, atol=1e-5)
     # All directions of six values are kept, so that the products are those of the rows.

@@ -210,6 +210,14 @@ class ClosedFormHead(KerasTraining):
         return frozenset(np.flatnonzero(self.feature_sums.counts.numpy()).tolist())
 
     def check_forgets(self, rows: Split | None) -> None:
+        """Refuse to forget classes where that cannot be done.
+
+        Args:
+            rows: all rows of them that were learnt, or None.
+
+        Raises:
+            TypeError: without rows, and where rows of the first task standardised x.
+        """
         if rows is None or not self.observation.unit_range:
             raise TypeError(
                 "forget: expected of a closed-form head x in [0, 1] and all rows of the classes, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -150,14 +150,14 @@ class FeatureSums(keras.layers.Layer):
                 )
         self.drop(classes, [counts, sums, products - found[2]])
 
-    def drop(self, classes: Collection[int], values: list[tf.Tensor]) -> None:
+    def drop(self, classes: Collection[int], values: Iterable[Any]) -> None:
         """Keep values without counts and sums of some classes, about the centre of the others.
 
         Args:
             classes: their indices.
-            values: as `values` gives them, the products those of the other classes.
+            values: counts, sums, and the products of the other classes.
         """
-        counts, sums, products = (value.numpy().astype(np.float64) for value in values)
+        counts, sums, products = (np.array(value, np.float64) for value in values)
         counts[sorted(classes)] = sums[sorted(classes)] = 0
         before = self.offset.numpy().astype(np.float64)
         self.offset.assign(before + sums.sum(0) / counts.sum())

@@ -50,6 +50,15 @@ class Forgettable(FamiliarModel):
         self.tasks_seen.assign_add(1)
 
     def check_forgets(self, rows: Split | None) -> None:
+        """Refuse to forget classes where that cannot be done.
+
+        Args:
+            rows: all rows of them that were learnt, or None.
+
+        Raises:
+            TypeError: for a method that generates no rows.
+            ValueError: for a model within a task.
+        """
         if not self.method.can_forget:
             raise TypeError(
                 "forget: expected a method that generates rows of the classes that stay, such as "

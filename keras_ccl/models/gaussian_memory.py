@@ -174,6 +174,7 @@ class GaussianMemory(Memory):
         self.gaussians.forget(classes)
         if rows is None:
             counts, by_class, _ = (value.numpy() for value in sums.values())
+            by_class[sorted(classes)] = 0
             between = by_class.T @ (by_class / np.maximum(counts, 1e-30)[:, np.newaxis])
             products = sums.packed(self.gaussians.scatter() + between)
             sums.drop(classes, [counts, by_class, products])
