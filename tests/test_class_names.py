@@ -133,7 +133,6 @@ BAD = {
         "expected labels among 'cat', 'dog', 'eel', received 'owl' in row 2",
     ),
     "mixed": (["cat", 1] * 30, "all strings or all integers, received 'cat' and 1"),
-    "missing": (np.array(["cat", None] * 30, object), "received 'cat' and None"),
     "one-hot": (np.eye(3)[Y], "expected labels [N] or [N, 1], received (60, 3)"),
 }
 

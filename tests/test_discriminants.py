@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 import keras_ccl as ccl
 from keras_ccl.bounds import discriminants
 from keras_ccl.bounds.closed_form import Moments
-from keras_ccl.models.class_gaussians import MOST_BYTES, RANK, rank_for
-from keras_ccl.models.gaussian_memory import HELD_EVERY, GaussianMemory
+from keras_ccl.models.class_gaussians import HELD_EVERY, MOST_BYTES, RANK, rank_for
+from keras_ccl.models.gaussian_memory import GaussianMemory
 
 DIM = 5
 OPTIONS = {"epochs": 1, "batch_size": 50, "verbose": 0}

@@ -53,14 +53,14 @@ def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
     refuse_where(~whole, y, where, "expected integer labels")
     missing |= y == UNLABELLED
     bad = ~missing & ((y < 0) | (y >= num_classes))
-    refuse_where(bad, y, where, f"expected labels from 0 to {num_classes - 1}, or -1 for none")
+    refuse_where(bad, y, where, f"expected labels from 0 to {num_classes - 1}")
     return np.where(missing, UNLABELLED, y).astype(np.int32)
 
 
 def _one_hot_to_indices(y: np.ndarray, where: str) -> np.ndarray:
     ones = y.sum(1)
     valid = np.isin(y, (0, 1)).all(1) & (ones <= 1)
-    refuse_where(~valid, y, where, "expected one-hot rows, a single 1 among 0, or only 0 for none")
+    refuse_where(~valid, y, where, "expected one-hot rows, a single 1 among 0")
     return np.where(ones == 0, UNLABELLED, y.argmax(1)).astype(np.int32)
 
 

@@ -175,10 +175,11 @@ def check_one_kind(y: Any, where: str) -> None:
     given = [label for label in y if not is_none(label)]
     text = [isinstance(label, str | bytes) for label in given]
     if any(text) and not all(text):
-        received = f"{given[text.index(True)]!r} and {given[text.index(False)]!r}"
+        other = given[text.index(False)]
+        hint = "; None marks a row without a label" if other == UNLABELLED else ""
         raise ValueError(
-            f"{where}: expected labels that are all strings or all integers (or None, for no "
-            f"label), received {received}"
+            f"{where}: expected labels that are all strings or all integers, received "
+            f"{given[text.index(True)]!r} and {other!r}{hint}"
         )
 
 

@@ -14,6 +14,7 @@ import keras_ccl as ccl
 
 sys.path.insert(0, str(ROOT / "examples"))
 import compare
+import few_labels
 import mnist_fashion
 import multi_worker
 import new_classes
@@ -28,6 +29,7 @@ EXAMPLES = {
     permuted_mnist: ["original", "permutation 1"],
     split_mnist: ["classes 0, 1", "classes 2, 3"],
     mnist_fashion: ["mnist", "fashion_mnist"],
+    few_labels: ["classes 0, 1", "classes 2, 3", "without a label, by task: ["],
     new_classes: ["classes T-shirt/top, Trouser", "classes Pullover, Dress"],
     rotated_fashion: ["0 degrees", "90 degrees"],
 }
