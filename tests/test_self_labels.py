@@ -209,3 +209,41 @@ def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
     again = finish(resumed, tmp_path, tasks=tasks)
     assert same_weights(weights_of(whole), weights_of(resumed))
     assert again.unlabelled == history.unlabelled and again.epochs == history.epochs
+
+
+@pytest.mark.graph
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["jit_compile", "mixed_float16", "mixed_bfloat16"])
+def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
+    x, y = blobs(60, 0)
+    few = np.where(np.arange(60) < 12, y, -1)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before if how == "jit_compile" else how)
+    try:
+        model = tiny()
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile("adam", jit_compile=how == "jit_compile")
+    history = model.fit_tasks([(x, few), (x, few)], epochs=30, batch_size=20, verbose=0)
+    assert all(np.isfinite(record["loss"]).all() for record in history.epochs)
+    assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.95
+
+
+@pytest.mark.graph
+@pytest.mark.slow
+def test_two_replicas_learn_what_one_learns(monkeypatch):
+    monkeypatch.setattr(ccl.JointVAE, "next_seed", lambda model: tf.constant([0, 1]))
+    data = tf.data.Dataset.from_tensor_slices((X[:32], SOME[:32]))
+    devices = tf.config.list_logical_devices("CPU")
+    strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
+    models = []
+    for scope in (tf.distribute.get_strategy(), strategy):
+        with scope.scope():
+            model = tiny(ccl.JointVAE, prior="normal", classification_at_mean=1.0)
+            model.compile(keras.optimizers.SGD(1e-4))
+        model.fit_tasks([data], epochs=1, batch_size=8, verbose=0)
+        models.append(model)
+    one, two = (model.classifier.get_weights() for model in models)
+    assert len(devices) >= 2
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-5)

@@ -223,7 +223,7 @@ class JointVAE(KerasTraining, FamiliarModel):
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
-        answered = self_labels.answered(self, task)
+        answered, self._rows_per_label = self_labels.answered(self, task), None
         if self.prior == "mixture":
             self.p_z.fit(*posterior_samples(self, answered), seed=int(self.next_seed()[1]))
         end_memory(self, answered if task.train.classes else task)

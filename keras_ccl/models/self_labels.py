@@ -17,6 +17,7 @@ from keras_ccl.bounds import distributions
 from keras_ccl.bounds.objectives import has_label
 from keras_ccl.data.answered_split import AnsweredSplit
 from keras_ccl.models.rows import Rows
+from keras_ccl.training import replicas
 
 if TYPE_CHECKING:
     from keras_ccl.data.ready_tasks import ReadyTask
@@ -68,11 +69,13 @@ def with_own_labels(model: JointVAE, rows: Rows, per_label: float | None) -> Row
         tape.watch(seen)
         among = _logits_at(model, seen) + _only(model.task_classes)
         margin = tf.reduce_sum(_first_before_second(among))
-    nearby = seen - _distance(seen) * _unit(tape.gradient(margin, seen))
+    slope = tape.gradient(margin, seen, unconnected_gradients="zero")
+    batch = replicas.over_replicas(tf.cast(rows.current, tf.float32))
+    nearby = seen - _distance(seen, batch) * _unit(slope)
     y, generated = rows.y[: rows.current], rows.y[rows.current :]
     labelled = has_label(y) > 0
     own = tf.where(labelled[:, tf.newaxis], y, tf.nn.softmax(among))
-    counts = tf.where(labelled, tf.minimum(per_label, tf.cast(rows.current, tf.float32)), 1.0)
+    counts = tf.where(labelled, tf.minimum(per_label, batch), 1.0)
     return rows._replace(
         y=tf.concat([own, generated], 0),
         label_weight=tf.concat([counts, tf.ones_like(generated[:, 0])], 0),
@@ -121,10 +124,16 @@ def _first_before_second(logits: tf.Tensor) -> tf.Tensor:
     return first - second
 
 
-def _distance(seen: tf.Tensor) -> tf.Tensor:
-    """How far rows are moved, a scalar."""
-    about = seen - tf.reduce_mean(seen, 0)
-    return REACH * tf.sqrt(tf.reduce_sum(tf.square(about)) / tf.cast(tf.shape(seen)[0], tf.float32))
+def _distance(seen: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """How far rows are moved, a scalar: `REACH` of their distance from the mean of all replicas.
+
+    Args:
+        seen: `[B, ...]`.
+        rows: how many there are on all replicas, a float.
+    """
+    mean = replicas.over_replicas(tf.reduce_sum(seen, 0)) / rows
+    squares = replicas.over_replicas(tf.reduce_sum(tf.square(seen))) / rows
+    return REACH * tf.sqrt(tf.nn.relu(squares - tf.reduce_sum(tf.square(mean))))
 
 
 def _unit(directions: tf.Tensor) -> tf.Tensor:
