@@ -28,6 +28,13 @@ def blobs(n, seed):
     return x.clip(0, 1).astype("float32"), y
 
 
+def quick(**options):
+    """A tiny model that learns in few steps."""
+    model = tiny(**options)
+    model.compile(keras.optimizers.Adam(0.02))
+    return model
+
+
 def networks_of(model):
     return [weight for part in NETWORKS for weight in getattr(model, part).get_weights()]
 
@@ -45,25 +52,17 @@ def test_without_labels_a_step_is_that_of_the_image_terms():
 def test_in_evaluation_a_row_without_a_label_has_its_image_terms_alone():
     model = tiny()
     model.compile("adam")
-    (found,) = (model.evaluate(X, y, verbose=0, return_dict=True) for y in (SOME,))
+    found = model.evaluate(X, SOME, verbose=0, return_dict=True)
     whole = model.evaluate(X, Y, verbose=0, return_dict=True)
-    labelled = model.evaluate(X[~MISSING], Y[~MISSING], verbose=0, return_dict=True)
-    assert found["reconstruction"] == whole["reconstruction"] and found["kl"] == whole["kl"]
-    share = 1 - MISSING.mean()
-    expected = tiny_mean(model, X[~MISSING], Y[~MISSING])
-    assert found["classification"] < whole["classification"]
-    assert found["classification"] == pytest.approx(share * expected, rel=0.2)
-    assert labelled["accuracy"] == pytest.approx(found["accuracy"])
+    assert all(found[name] == whole[name] for name in ("reconstruction", "kl"))
+    assert 0 < found["classification"] < whole["classification"]
+    none = model.evaluate(X, NONE, verbose=0, return_dict=True)
+    assert none["classification"] == 0 and np.isnan(none["accuracy"])
 
 
-def tiny_mean(model, x, y):
-    """-log p(y|x) of `predict`, the mean over rows, nats."""
-    return -np.log(model.predict(x, verbose=0)[np.arange(len(y)), y]).mean()
-
-
-def begun(y, **options):
-    """A model within a task of these labels, and the task."""
-    model = tiny(**options)
+def begun(y):
+    """A model that knows the classes of a task of these labels."""
+    model = tiny()
     model.compile("adam")
     model.fit(X, y, verbose=0)
     return model
@@ -146,11 +145,12 @@ def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
     assert all((by_name[path] == 0).all() == (path in of_classifier) for path in by_name)
 
 
+@pytest.mark.graph
 @pytest.mark.parametrize("features", ["fourier", "relu"])
 def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labels(features):
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 8, y, -1)
-    model = tiny(memory=features, memory_features=30)
+    model = quick(memory=features, memory_features=30)
     model.fit_tasks([(x, few)], epochs=30, verbose=0)
     counts = model.feature_memory.feature_sums.counts.numpy()
     assert counts.tolist() == [40, 40, 0]
@@ -163,7 +163,7 @@ def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labe
 def test_gaussians_of_classes_have_the_answers_at_the_end_of_a_task():
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 10, y, -1)
-    model = tiny(likelihood="gaussian", memory="gaussians", memory_features=3)
+    model = quick(likelihood="gaussian", memory="gaussians", memory_features=3)
     seen = []
 
     class Watch(keras.callbacks.Callback):
@@ -193,7 +193,7 @@ def test_a_head_in_closed_form_is_of_the_labelled_rows(name):
 def test_few_labels_and_many_rows_tell_classes_apart():
     x, y = blobs(200, 0)
     few = np.where(np.arange(200) < 4, y, -1)
-    model = tiny()
+    model = quick()
     model.fit_tasks([ccl.Task((x, few))], epochs=30, verbose=0)
     assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.97
 
@@ -202,13 +202,13 @@ def test_few_labels_and_many_rows_tell_classes_apart():
 def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
     tasks = [ccl.Task((X, SOME), test=(X, Y)), ccl.Task((X, np.where(Y == 2, -1, SOME)))]
     whole = tiny()
-    history = finish(whole, None, tasks=tasks)
+    history = finish(whole, tmp_path / "whole", tasks=tasks)
     with pytest.raises(KeyboardInterrupt):
-        finish(tiny(), tmp_path, [Signal(5)], tasks=tasks)
+        finish(tiny(), tmp_path / "parts", [Signal(5)], tasks=tasks)
     resumed = tiny()
-    again = finish(resumed, tmp_path, tasks=tasks)
+    again = finish(resumed, tmp_path / "parts", tasks=tasks)
     assert same_weights(weights_of(whole), weights_of(resumed))
-    assert again.unlabelled == history.unlabelled and again.epochs == history.epochs
+    assert again.to_json() == history.to_json()
 
 
 @pytest.mark.graph
@@ -223,7 +223,7 @@ def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
         model = tiny()
     finally:
         keras.config.set_dtype_policy(before)
-    model.compile("adam", jit_compile=how == "jit_compile")
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=how == "jit_compile")
     history = model.fit_tasks([(x, few), (x, few)], epochs=30, batch_size=20, verbose=0)
     assert all(np.isfinite(record["loss"]).all() for record in history.epochs)
     assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.95
