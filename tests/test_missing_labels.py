@@ -184,7 +184,8 @@ def test_accuracy_and_metrics_are_of_labelled_rows():
 
         def __init__(self):
             super().__init__(name="mine")
-            self.sum, self.rows = (self.add_weight(name=name) for name in ("sum", "rows"))
+            weights = (self.add_weight(name=k, initializer="zeros") for k in ("sum", "rows"))
+            self.sum, self.rows = weights
 
         def update_state(self, y_true, y_pred):
             self.sum.assign_add(tf.reduce_sum(y_true * y_pred))

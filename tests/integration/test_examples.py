@@ -116,9 +116,8 @@ def test_ctrl_c_ends_in_one_line(flags, told, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_compare_writes_a_history_and_a_model_per_method_and_seed(few, tmp_path, capsys):
-    command = ["permuted", "--methods", "vae-cl", "joint", "--seeds", "1", "2"]
-    command += ["--tasks", "1", "--epochs", "1", "--classification-weight", "200"]
-    compare.main([*command, "--out", str(tmp_path)])
+    flags = "--methods vae-cl joint --seeds 1 2 --tasks 1 --epochs 1 --classification-weight 200"
+    compare.main(["permuted", *flags.split(), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     for method in ("vae-cl", "joint"):
         reached = []
@@ -147,8 +146,8 @@ def test_joint_training_goes_on_from_its_checkpoints(few, tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_heads_stand_beside_the_other_methods(tmp_path, capsys):
-    command = ["split", "--tasks", "2", "--methods", "lda", "nearest-mean", "vae-cl"]
-    compare.main([*command, "--epochs", "1", "--out", str(tmp_path)])
+    flags = "split --tasks 2 --methods lda nearest-mean vae-cl --epochs 1"
+    compare.main([*flags.split(), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "kept beside the networks: 1.4 MB" in printed and "chosen for" in printed
     found = {
@@ -178,10 +177,9 @@ def test_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_sweep_prints_code_that_builds_its_best_trial(few, tmp_path, capsys):
-    command = ["--trials", "1", "--tasks", "1", "--epochs", "1", "--dense-only"]
-    sweep.main([*command, "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    code = printed[printed.index("ccl.CCLGM(") :]
+    flags = "--trials 1 --tasks 1 --epochs 1 --dense-only"
+    sweep.main([*flags.split(), "--out", str(tmp_path)])
+    code = "ccl.CCLGM(" + capsys.readouterr().out.partition("ccl.CCLGM(")[2]
     assert isinstance(eval(code, {"ccl": ccl}), ccl.CCLGM)
 
 
