@@ -89,7 +89,8 @@ def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ()
     found = self_labels.with_own_labels(model, rows_, 4.0)
     moved = np.linalg.norm(found.nearby - X, axis=1)
     spread = np.sqrt(np.square(X - X.mean(0)).sum(1).mean())
-    np.testing.assert_allclose(moved, self_labels.REACH * spread, rtol=1e-4)
+    has_slope = moved > 0  # where ReLU passes nothing on there is no direction
+    np.testing.assert_allclose(moved[has_slope], self_labels.REACH * spread, rtol=1e-4)
 
     def margin(x):
         first, second = np.sort(model.classify(model.encode(x).mean()).logits_parameter())[
@@ -98,7 +99,7 @@ def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ()
         return first - second
 
     step = X + 0.01 * (found.nearby.numpy() - X)
-    assert (margin(step) < margin(X)).all()
+    assert has_slope.sum() > 50 and (margin(step) < margin(X))[has_slope].all()
 
 
 def test_the_term_is_the_weighed_label_term_and_that_of_the_row_nearby():
@@ -150,7 +151,7 @@ def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
 def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labels(features):
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 8, y, -1)
-    model = quick(memory=features, memory_features=30)
+    model = quick(likelihood="gaussian", memory=features, memory_features=30)
     model.fit_tasks([(x, few)], epochs=30, verbose=0)
     counts = model.feature_memory.feature_sums.counts.numpy()
     assert counts.tolist() == [40, 40, 0]
@@ -193,7 +194,7 @@ def test_a_head_in_closed_form_is_of_the_labelled_rows(name):
 def test_few_labels_and_many_rows_tell_classes_apart():
     x, y = blobs(200, 0)
     few = np.where(np.arange(200) < 4, y, -1)
-    model = quick()
+    model = quick(likelihood="gaussian")
     model.fit_tasks([ccl.Task((x, few))], epochs=30, verbose=0)
     assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.97
 
@@ -220,7 +221,7 @@ def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(before if how == "jit_compile" else how)
     try:
-        model = tiny()
+        model = tiny(likelihood="gaussian")
     finally:
         keras.config.set_dtype_policy(before)
     model.compile(keras.optimizers.Adam(0.02), jit_compile=how == "jit_compile")

@@ -111,7 +111,7 @@ class ClassGaussians(keras.layers.Layer):
             answered: of rows that `begin` did not see, having had no label.
         """
         self.add(batches, self.new.numpy() == 0)
-        self.add(answered, np.full(len(self.new), True))
+        self.add(answered, np.full(self.new.shape[0], True))
         self.new.assign(np.zeros_like(self.new.numpy()))
 
     def add(self, batches: Batches, wanted: np.ndarray) -> None:

@@ -52,7 +52,7 @@ def begin_task(model: JointVAE, task: ReadyTask) -> float | None:
 def with_own_labels(model: JointVAE, rows: Rows, per_label: float | None) -> Rows:
     """The rows of a step, those without a label labelled by the model.
 
-    A label counts for so many rows as there are to a label, but for no more than a batch.
+    A label counts for as many rows as there are to a label.
 
     Args:
         model: the student.
@@ -75,7 +75,7 @@ def with_own_labels(model: JointVAE, rows: Rows, per_label: float | None) -> Row
     y, generated = rows.y[: rows.current], rows.y[rows.current :]
     labelled = has_label(y) > 0
     own = tf.where(labelled[:, tf.newaxis], y, tf.nn.softmax(among))
-    counts = tf.where(labelled, tf.minimum(per_label, batch), 1.0)
+    counts = tf.where(labelled, per_label, 1.0)
     return rows._replace(
         y=tf.concat([own, generated], 0),
         label_weight=tf.concat([counts, tf.ones_like(generated[:, 0])], 0),
