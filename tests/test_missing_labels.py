@@ -215,3 +215,28 @@ def test_test_rows_without_any_label_have_no_accuracy_and_a_bound():
     history = tiny().fit_tasks([task], epochs=1, verbose=0)
     assert np.isnan(history.accuracy[0, 0]) and np.isfinite(history.negative_elbo[0, 0])
     assert np.isfinite(history.epochs[0]["val_accuracy"]).all()
+
+
+@pytest.mark.slow
+def test_a_stream_may_lack_labels_and_tells_how_many():
+    model = tiny(seed=1)
+    first, second = np.tile(X, (20, 1)), np.tile(X[:, ::-1], (20, 1))
+    y = np.tile(SOME, 20)
+    y[:512] = np.tile(Y, 20)[:512]  # of the first block every row has one
+    stream = np.concatenate([first, second]), np.concatenate([y, np.tile(SOME, 20)])
+    options = {"hand_over": 1200, "repeats": 2, "epochs": 2, "verbose": 0}
+    history = model.fit_stream(stream, test=[ccl.Task(None, test=(X, Y))], **options)
+    assert history.unlabelled == [int((y == -1).sum()), 300] and min(history.unlabelled) > 0
+    assert json.loads(history.to_json())["unlabelled"] == history.unlabelled
+    assert np.isfinite(history.accuracy).all()
+    assert all(np.isfinite(weight).all() for weight in weights_of(model))
+
+
+def test_a_model_is_calibrated_on_labelled_rows():
+    model = tiny()
+    model.fit_tasks([(X, Y)], epochs=1, verbose=0)
+    of_labelled = model.calibrate((X[~MISSING], Y[~MISSING]))
+    assert model.calibrate((X, SOME)) == of_labelled
+    with pytest.raises(ValueError, match="calibrate: expected rows with labels"):
+        model.calibrate((X, np.full(60, -1)))
+    assert model.calibration == of_labelled

@@ -79,8 +79,6 @@ def test_the_label_that_is_missing_is_the_answer_among_the_classes_of_the_task()
     np.testing.assert_allclose(found.y[:, :2], expected, rtol=1e-5)
     assert (found.y[:, 2].numpy() == 0).all()
     np.testing.assert_array_equal(found.label_weight, np.where(MISSING, 1.0, 4.0))
-    capped = self_labels.with_own_labels(model, rows_, 1000.0)
-    np.testing.assert_array_equal(capped.label_weight, np.where(MISSING, 1.0, 60.0))
 
 
 def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ():

@@ -9,7 +9,7 @@ from keras_ccl.data import class_groups
 from keras_ccl.data.blurred import RowStream, blurred
 from keras_ccl.data.labels import Name
 from keras_ccl.data.partly_labelled import partly_labelled
-from keras_ccl.data.tasks import Task, TaskStream, as_stream
+from keras_ccl.data.tasks import Task, TaskStream
 from keras_ccl.data.transformations import (
     Arrays,
     ClassSelection,
@@ -24,7 +24,6 @@ __all__ = [
     "RowStream",
     "Task",
     "TaskStream",
-    "as_stream",
     "blurred",
     "partly_labelled",
     "permuted",

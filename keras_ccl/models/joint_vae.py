@@ -75,8 +75,7 @@ class JointVAE(KerasTraining, FamiliarModel):
             self.first_classes = replicas.state(self, "first_classes", (), "int32")
         self.method = method
         method.attach(self)
-        method.built = True
-        self._method_is_active = False
+        method.built, self._method_is_active = True, False
         self._traced_kind: Any = None
         self._rows_per_label: float | None = None  # of a task where some lack one
         self._is_regularized = adds_losses(self.encoder, self.observed_shape) or any(
@@ -208,9 +207,9 @@ class JointVAE(KerasTraining, FamiliarModel):
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is; and with further rows."""
         super().begin_task(task)
-        if not task.continues:
-            if self.observation.asks_for_rows and not self.tasks_seen.numpy():
-                self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+        if self.observation.asks_for_rows and not (task.continues or self.tasks_seen.numpy()):
+            self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+        if self._rows_per_label is None or not task.continues:
             self._rows_per_label = self_labels.begin_task(self, task)
         begin_memory(self, task)
         self.method.begin_task(self, task)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds import distributions
@@ -36,7 +37,7 @@ def begin_task(model: JointVAE, task: ReadyTask) -> float | None:
 
     Args:
         model: the student.
-        task: the task.
+        task: the task, or the rows of it that came so far.
 
     Returns:
         How many rows there are for each label; None where all have one, or none has.
@@ -45,7 +46,10 @@ def begin_task(model: JointVAE, task: ReadyTask) -> float | None:
     labelled = train.rows - train.unlabelled
     is_partly = 0 < labelled < train.rows
     known = train.classes if is_partly else ()
-    model.task_classes.assign([float(k in known) for k in range(model.num_classes)])
+    met = np.array([k in known for k in range(model.num_classes)], np.float32)
+    if task.continues:
+        met = np.maximum(met, model.task_classes.numpy())
+    model.task_classes.assign(met)
     return train.rows / labelled if is_partly else None
 
 
