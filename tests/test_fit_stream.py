@@ -74,7 +74,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", slow_but(FORMS, ["iterator"]))
+@pytest.mark.parametrize("form", slow_but(FORMS, ["iterator"], []))
 def test_every_form_is_read_as_its_rows(form):
     x, y = moving(1100)
     expected, model = tiny(), tiny()
@@ -129,8 +129,7 @@ def test_a_change_that_fades_in_is_found_too():
     assert history.accuracy[-1].min() > 0.9
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", slow_but(METHODS, [], ["lwf", "ewc"]))
 def test_every_method_learns_a_stream(method):
     model = tiny(METHODS[method])
     history = model.fit_stream(moving(600, 600), hand_over=600, test=TESTS, **QUICK)

@@ -158,7 +158,7 @@ def test_heads_stand_beside_the_other_methods(tmp_path, capsys):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
     """vae-cl forgets, EWC less, CCL-GM far less, joint training not at all."""
     methods = "vae-cl", "ewc", "ccl-gm", "joint"
