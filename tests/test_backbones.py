@@ -200,6 +200,7 @@ def test_a_stopped_run_goes_on_and_keeps_neither_images_nor_features(taught, tmp
     assert same_students(again, taught[0])
 
 
+@pytest.mark.slow
 def test_artefacts_take_images(taught, tmp_path):
     model, _ = taught
     about = ccl.export_student(model, tmp_path / "out", formats="onnx", examples=(X, Y))

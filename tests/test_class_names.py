@@ -94,6 +94,7 @@ def test_keras_words_take_names():
     assert by_name.test_on_batch(X, NAMED) == by_number.test_on_batch(X, Y)
 
 
+@pytest.mark.slow
 def test_a_saved_model_knows_its_names(tmp_path):
     for names, y in ((NAMES, NAMED), ([10**15, 7, 3], np.array([10**15, 7, 3])[Y])):
         model = named(names=names)

@@ -118,6 +118,7 @@ def test_names_and_values_of_train_on_batch_pair_up():
         one.train_on_batch(X, Y + 1)
 
 
+@pytest.mark.slow
 def test_the_early_stopping_of_readme_and_a_checkpoint_by_accuracy_need_no_mode(tmp_path):
     stop = keras.callbacks.EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
     best = keras.callbacks.ModelCheckpoint(

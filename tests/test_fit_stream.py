@@ -58,6 +58,7 @@ def test_where_nothing_changes_nothing_is_handed_over_before_the_end():
     assert history.boundaries == [6000] and history.reasons == ["end"]
 
 
+@pytest.mark.slow
 def test_or_every_so_many_rows_whatever_the_data():
     history = tiny().fit_stream(moving(300, 250), hand_over=200, **QUICK)
     assert history.boundaries == [200, 400, 550]

@@ -39,6 +39,7 @@ def test_where_the_first_task_has_every_class_it_is_as_if_they_had_been_known(me
     np.testing.assert_array_equal(known.predict(X, verbose=0), grown.predict(X, verbose=0))
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 @pytest.mark.parametrize("method", slow_but(METHODS, ["ccl-gm"], ["ewc"]))
 def test_a_later_task_brings_classes(method, tmp_path):
