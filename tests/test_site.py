@@ -27,10 +27,6 @@ WRITTEN = {
     "settings.md": {"digits.keras", "run-1", "artefacts"},
     "guide.md": {"m.keras", "run-1", "run.json", "run.png", "artefacts"},
 }
-    "index.md": {"digits.keras"},
-    "settings.md": {"digits.keras", "run-1", "artefacts"},
-    "guide.md": {"m.keras", "run-1", "run.json", "run.png", "artefacts"},
-}
 LINK = re.compile(r"\]\(((?:\.\./)+[^)#]*?\.py)(?:#([\w.]+))?\)")
 SOURCES = sorted((ROOT / "keras_ccl").rglob("*.py"))
 MODULES = (
