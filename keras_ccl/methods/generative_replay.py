@@ -153,14 +153,14 @@ class GenerativeReplay(Method):
         if drawn_of is not None:  # of new classes the teacher knows nothing
             weight *= 1 - tf.linalg.matvec(rows.y[first:], tf.identity(drawn_of.gaussians.new))
         terms = objectives.continual_terms(
-            q_student=q,
-            q_teacher=rows.q_teacher,
-            z=z,
-            information=self.information_weight != 0,
+            q_student=q, q_teacher=rows.q_teacher, z=z, information=self.information_weight != 0
         )
         means = {name: objectives.weighted_mean(term, weight) for name, term in terms.items()}
         if self.novelty_at_reconstruction and not self._without:
             moved = self.novelty_moved(model, rows, found)
+            moved *= objectives.has_label(rows.y[: rows.current])
+            if rows.label_weight is not None:
+                moved *= rows.label_weight[: rows.current]
             means["novelty"] = objectives.weighted_mean(moved, rows.weight[: rows.current])
         return means
 

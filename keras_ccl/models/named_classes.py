@@ -56,8 +56,11 @@ class NamedClasses(keras.Model):
         raise NotImplementedError
 
     def lacks_classes(self, task: ReadyTask) -> bool:
-        """Whether there are classes that a task has no rows of, but for those forgotten."""
-        return len(task.train.classes) < self.num_classes - len(self.forgotten)
+        """Whether there are classes that a task has no rows of; without any label, none.
+
+        Those that were forgotten are not missed.
+        """
+        return 0 < len(task.train.classes) < self.num_classes - len(self.forgotten)
 
     def meet(self, labels: LabelBook | None) -> None:
         """Have room for the classes of a task that begins.

@@ -28,6 +28,7 @@ class TaskHistory:
     Attributes:
         task_names: The names of the tasks learnt.
         epochs: The `History.history` of each task, a dict of lists.
+        unlabelled: The number of train rows of each task that had no label.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class TaskHistory:
         self.tasks_before = tasks_before
         self.task_names: list[str] = []
         self.epochs: list[dict[str, list[float]]] = []
+        self.unlabelled: list[int] = []
         self._accuracy: list[list[float]] = []
         self._negative_elbo: list[list[float]] = []
 
@@ -56,6 +58,7 @@ class TaskHistory:
         accuracy: Sequence[float],
         negative_elbo: Sequence[float],
         epochs: Mapping[str, Iterable[float]],
+        unlabelled: int = 0,
     ) -> None:
         """Add the results after the k-th task.
 
@@ -65,6 +68,7 @@ class TaskHistory:
                 of the life of the model; NaN for a task without test rows.
             negative_elbo: The mean negative ELBO on each of them, in nats; NaN likewise.
             epochs: The Keras history of the task.
+            unlabelled: The number of its train rows that had no label.
 
         Raises:
             ValueError: If there are not that many values; nothing is added then.
@@ -78,6 +82,7 @@ class TaskHistory:
         for rows, row in ((self._accuracy, accuracy), (self._negative_elbo, negative_elbo)):
             rows.append([math.nan] * (ever - len(row)) + [float(value) for value in row])
         self.epochs.append({name: [float(v) for v in values] for name, values in epochs.items()})
+        self.unlabelled.append(int(unlabelled))
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -86,12 +91,12 @@ class TaskHistory:
         Tasks are counted over the life of the model: of a second `fit_tasks`, R has rows and
         columns for the tasks of the first.
         """
-        return _lower_triangular(self._accuracy, self.tasks_before)
+        return metrics.lower_triangular(self._accuracy, self.tasks_before)
 
     @property
     def negative_elbo(self) -> np.ndarray:
         """The mean negative ELBO on task j after task i, `[T, T]`, in nats."""
-        return _lower_triangular(self._negative_elbo, self.tasks_before)
+        return metrics.lower_triangular(self._negative_elbo, self.tasks_before)
 
     @property
     def average_accuracy(self) -> np.ndarray:
@@ -134,8 +139,8 @@ class TaskHistory:
         names = ("method", "options", "seed", "tasks_before")
         both = TaskHistory(**{name: getattr(self, name) for name in names})
         for part in (self, later):
-            rows = (part.task_names, part._accuracy, part._negative_elbo, part.epochs)
-            for row in zip(*rows, strict=True):
+            rows = part.task_names, part._accuracy, part._negative_elbo, part.epochs
+            for row in zip(*rows, part.unlabelled, strict=True):
                 both.append(*row)
         return both
 
@@ -161,6 +166,7 @@ class TaskHistory:
             "forgetting": self.forgetting,
             "backward_transfer": self.backward_transfer,
             "epochs": self.epochs,
+            "unlabelled": self.unlabelled,
         }
         return strict_json(content, path)
 
@@ -184,11 +190,12 @@ class TaskHistory:
             columns = ("tasks", "accuracy", "negative_elbo", "epochs")
             names, accuracies, elbos, records = (content[name] for name in columns)
             first = history.tasks_before
-            rows = zip(names, accuracies[first:], elbos[first:], records, strict=True)
-            for seen, (name, accuracy, elbo, epochs) in enumerate(rows, start=first + 1):
+            missing = content.get("unlabelled", [0] * len(names))  # older files tell none
+            rows = zip(names, accuracies[first:], elbos[first:], records, missing, strict=True)
+            for seen, (name, accuracy, elbo, epochs, number) in enumerate(rows, start=first + 1):
                 epochs = {key: null_to_nan(values) for key, values in epochs.items()}
                 measured = [null_to_nan(row[:seen]) for row in (accuracy, elbo)]
-                history.append(name, measured[0], measured[1], epochs)
+                history.append(name, measured[0], measured[1], epochs, number)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not the JSON of a TaskHistory: {error!r}") from error
         return history
@@ -234,11 +241,3 @@ class TaskHistory:
 
     def __repr__(self) -> str:
         return f"TaskHistory({self.method}, {len(self)} tasks)"
-
-
-def _lower_triangular(rows: Sequence[Sequence[float]], before: int) -> np.ndarray:
-    """Build a square matrix from the last rows of its lower triangle, NaN elsewhere."""
-    matrix = np.full((before + len(rows),) * 2, np.nan)
-    for k, row in enumerate(rows, start=before):
-        matrix[k, : k + 1] = row
-    return matrix
