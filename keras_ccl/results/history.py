@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ccl.results import metrics
+from keras_ccl.results import metrics, plotting
+from keras_ccl.results.evaluation import Evaluation
+from keras_ccl.results.report import report_text, table_of, write_report
 from keras_ccl.results.strict_json import null_to_nan, strict_json
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class TaskHistory:
             epochs: The Keras history of the task.
 
         Raises:
-            ValueError: If there are not that many values; nothing is added then.
+            ValueError: If there are not that many values.
         """
         here, ever = len(self) + 1, self.tasks_before + len(self) + 1
         expected = f"{here} values" if here == ever else f"{here} or {ever} values"
@@ -86,12 +88,12 @@ class TaskHistory:
         Tasks are counted over the life of the model: of a second `fit_tasks`, R has rows and
         columns for the tasks of the first.
         """
-        return _lower_triangular(self._accuracy, self.tasks_before)
+        return metrics.lower_triangular(self._accuracy, self.tasks_before)
 
     @property
     def negative_elbo(self) -> np.ndarray:
         """The mean negative ELBO on task j after task i, `[T, T]`, in nats."""
-        return _lower_triangular(self._negative_elbo, self.tasks_before)
+        return metrics.lower_triangular(self._negative_elbo, self.tasks_before)
 
     @property
     def average_accuracy(self) -> np.ndarray:
@@ -110,7 +112,7 @@ class TaskHistory:
 
     @property
     def backward_transfer(self) -> float:
-        """The backward transfer of the stream; see `metrics.backward_transfer`."""
+        """The backward transfer; see `metrics.backward_transfer`."""
         return metrics.backward_transfer(self.accuracy)
 
     def __add__(self, later: "TaskHistory") -> "TaskHistory":
@@ -133,9 +135,8 @@ class TaskHistory:
             )
         names = ("method", "options", "seed", "tasks_before")
         both = TaskHistory(**{name: getattr(self, name) for name in names})
-        for part in (self, later):
-            rows = (part.task_names, part._accuracy, part._negative_elbo, part.epochs)
-            for row in zip(*rows, strict=True):
+        for p in (self, later):
+            for row in zip(p.task_names, p._accuracy, p._negative_elbo, p.epochs, strict=True):
                 both.append(*row)
         return both
 
@@ -195,32 +196,47 @@ class TaskHistory:
 
     def table(self) -> str:
         """Return R as a text table: one line per task learnt, one column per task measured."""
-        width = max([12, *(len(name) for name in self.task_names)])
-        known = ~np.isnan(self.accuracy).all(0)
-        shown = [j for j, measured in enumerate(known) if measured or j >= self.tasks_before]
-        titles = [f"task {j + 1}" for j in shown]
-        head = [f"{'after':<{width}}", *(f"{title:>8}" for title in titles)]
-        lines = ["".join([*head, f"{'average':>10}{'forgetting':>12}{'neg. ELBO':>11}"])]
-        figures = (self.average_accuracy, self.forgetting, self.average_negative_elbo)
-        learnt = (figure[self.tasks_before :] for figure in figures)
-        for row, name, average, drop, elbo in zip(
-            self._accuracy, self.task_names, *learnt, strict=True
-        ):
-            cells = [f"{row[j]:8.4f}" if j < len(row) else " " * 8 for j in shown]
-            lines.append(f"{name:<{width}}{''.join(cells)}{average:10.4f}{drop:12.4f}{elbo:11.2f}")
-        return "\n".join(lines)
+        return table_of(self)
+
+    def report(
+        self,
+        folder: str | os.PathLike | None = None,
+        *,
+        evaluation: Evaluation | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Return R, its averages and how each task was learnt as text; with a folder, draw it too.
+
+        Args:
+            folder: Where to write `report.md`, which shows the text and the figures, `history.png`,
+                `learning.png`, `history.json` and, of an evaluation, `evaluation.png` and `.json`.
+                It is made if it is missing; files of these names are replaced.
+            evaluation: What `evaluate` returned for the model, to report as well.
+            title: What stands above text and figures, such as method, data and seed.
+
+        Returns:
+            The text.
+
+        Raises:
+            ImportError: If there is a folder, but no matplotlib.
+        """
+        if folder is not None:
+            write_report(self, folder, evaluation, title)
+        return report_text(self, evaluation, title)
 
     def plot(
         self,
         path: str | os.PathLike | None = None,
         *,
         samples: Sequence[np.ndarray] | None = None,
+        title: str | None = None,
     ) -> "Figure":
-        """Plot accuracy and negative ELBO against tasks; see `plotting.plot_history`.
+        """Plot R, accuracy and negative ELBO against tasks; see `plotting.plot_history`.
 
         Args:
             path: A file to save the figure to.
             samples: Images generated after each task, `[n, height, width(, channels)]` each.
+            title: What stands above the figure; by default the method and the seed.
 
         Returns:
             The matplotlib figure.
@@ -228,17 +244,7 @@ class TaskHistory:
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        from keras_ccl.results.plotting import plot_history
-
-        return plot_history(self, path, samples=samples)
+        return plotting.plot_history(self, path, samples=samples, title=title)
 
     def __repr__(self) -> str:
         return f"TaskHistory({self.method}, {len(self)} tasks)"
-
-
-def _lower_triangular(rows: Sequence[Sequence[float]], before: int) -> np.ndarray:
-    """Build a square matrix from the last rows of its lower triangle, NaN elsewhere."""
-    matrix = np.full((before + len(rows),) * 2, np.nan)
-    for k, row in enumerate(rows, start=before):
-        matrix[k, : k + 1] = row
-    return matrix

@@ -6,6 +6,8 @@ without test rows or one that was learnt in another call of `fit_tasks`, makes e
 depends on it NaN: an average never leaves values out.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -110,4 +112,20 @@ def check_matrix(accuracy: ArrayLike) -> np.ndarray:
     outside = matrix[(matrix < 0) | (matrix > 1)]
     if outside.size:
         raise ValueError(f"R: expected accuracies in [0, 1], received {outside[0]}")
+    return matrix
+
+
+def lower_triangular(rows: Sequence[Sequence[float]], before: int) -> np.ndarray:
+    """Build a square matrix from the last rows of its lower triangle, NaN elsewhere.
+
+    Args:
+        rows: One for each task from `before` on; row k has the tasks up to k.
+        before: How many rows there were before, which are not known.
+
+    Returns:
+        `[T, T]`.
+    """
+    matrix = np.full((before + len(rows),) * 2, np.nan)
+    for k, row in enumerate(rows, start=before):
+        matrix[k, : k + 1] = row
     return matrix
