@@ -142,9 +142,9 @@ def _draw_epochs(axes: "Axes", history: Results, name: str) -> None:
     begin = 0
     for number, record in enumerate(history.epochs, start=history.tasks_before + 1):
         for log, line in ((name, "-"), (f"val_{name}", ":")):
-            values = record.get(log, [])
-            epochs = begin + 1 + np.arange(len(values))
-            axes.plot(epochs, values, line, marker=".", color=drawing.FIRST)
+            if log in record:
+                epochs = begin + 1 + np.arange(len(record[log]))
+                axes.plot(epochs, record[log], line, marker=".", color=drawing.FIRST)
         axes.axvline(begin + 0.5, color=drawing.FAINT, linewidth=0.8)
         place = axes.get_xaxis_transform()
         axes.text(begin + 0.7, 1.0, str(number), transform=place, va="top", fontsize=8)
