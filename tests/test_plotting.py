@@ -120,6 +120,16 @@ def test_a_method_without_a_bound_is_in_no_panel_of_bounds():
     assert len(left.lines) == 1 and not right.lines
 
 
+def test_what_was_not_measured_is_drawn_empty_and_no_task_is_refused():
+    unmeasured = TaskHistory(method="any")
+    unmeasured.append("one", [np.nan], [np.nan], {})
+    matrix, _ = unmeasured.plot().axes
+    assert np.ma.getmaskarray(matrix.images[0].get_array()).all() and not matrix.texts
+    for draw in (plot_history, plot_learning):
+        with pytest.raises(ValueError, match="history: expected at least one task"):
+            draw(TaskHistory(method="any"))
+
+
 def test_an_overview_stands_above_what_is_generated():
     dreams = {"after one": np.ones((3, 4, 4, 1)), "after two": np.zeros((3, 4, 4, 1))}
     figure = plot_overview({"ccl-gm": [history_of([[0.9]])]}, dreams, title="any")

@@ -60,14 +60,16 @@ def plot_history(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If no task was learnt.
     """
+    _refuse_empty(history)
     labels = [f"after {name}" for name in history.task_names]
     images = dict(zip(labels, samples, strict=True)) if samples else None
     has_bound = not np.isnan(history.negative_elbo).all()
     figure, axes = drawing.panels(3 if has_bound else 2, title or named(history), images)
     learnt = np.arange(history.tasks_before, history.tasks_before + len(history))
     matrix = history.accuracy[learnt]
-    measured = np.flatnonzero(~np.isnan(matrix).all(0))
+    measured = np.union1d(np.flatnonzero(~np.isnan(matrix).all(0)), learnt)
     drawing.draw_matrix(axes[0], matrix[:, measured], list(learnt + 1), list(measured + 1))
     axes[0].set_title("(a) test accuracy on each task, R", fontsize=10, loc="left")
     axes[0].set_xlabel("measured on task")
@@ -99,7 +101,9 @@ def plot_learning(
 
     Raises:
         ImportError: If matplotlib is not installed.
+        ValueError: If no task was learnt.
     """
+    _refuse_empty(history)
     shown = [name for name in _LEARNT if any(name in record for record in history.epochs)]
     figure, panels = drawing.panels(len(shown), title or named(history))
     for axes, name in zip(panels, shown, strict=True):
@@ -108,6 +112,11 @@ def plot_learning(
     if ACCURACY in shown:
         drawing.from_floor(panels[-1], 0.0)
     return drawing.save_figure(figure, path)
+
+
+def _refuse_empty(history: Results) -> None:
+    if not len(history):
+        raise ValueError("history: expected at least one task, received none")
 
 
 def named(history: Results) -> str:
@@ -148,5 +157,5 @@ def _draw_epochs(axes: "Axes", history: Results, name: str) -> None:
         axes.axvline(begin + 0.5, color=drawing.FAINT, linewidth=0.8)
         place = axes.get_xaxis_transform()
         axes.text(begin + 0.7, 1.0, str(number), transform=place, va="top", fontsize=8)
-        begin += len(record[name])
+        begin += len(record.get(name, ()))
     axes.locator_params(axis="x", integer=True)
