@@ -25,7 +25,7 @@ _require_tensorflow()
 
 from keras_ccl import methods  # noqa: E402
 from keras_ccl.data import datasets, streams  # noqa: E402
-from keras_ccl.data.streams import Task, TaskStream  # noqa: E402
+from keras_ccl.data.tasks import Task, TaskStream  # noqa: E402
 from keras_ccl.export.export_student import export_student  # noqa: E402
 from keras_ccl.methods.ccl_gm import CCLGM  # noqa: E402
 from keras_ccl.methods.ewc import EWC  # noqa: E402

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_ccl.data.sources import resolve
-from keras_ccl.data.streams import Task, TaskStream, as_stream
+from keras_ccl.data.tasks import Task, TaskStream, as_stream
 from keras_ccl.data.validation import check_share
 from keras_ccl.methods.ccl_gm import CCLGM
 from keras_ccl.models import networks

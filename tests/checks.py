@@ -78,9 +78,18 @@ def rows(n=40, input_shape=(6,), num_classes=3, seed=0):
     return x, (np.arange(n) % num_classes).astype("int32")
 
 
-def slow_but(names, each_time):
-    """Parameters of a test, of which all but some are in the slow tier."""
-    return [n if n in each_time else pytest.param(n, marks=pytest.mark.slow) for n in names]
+def slow_but(names, each_time, then=None):
+    """Parameters of a test, of which all but some are in the slow tier.
+
+    Args:
+        names: all of them.
+        each_time: those of the default tier.
+        then: those of the slow tier, where the others are for a release alone; None: all others.
+    """
+    names = list(names)
+    slow, release = pytest.mark.slow, pytest.mark.release
+    marks = {n: slow if then is None or n in then else release for n in names}
+    return [n if n in each_time else pytest.param(n, marks=marks[n]) for n in names]
 
 
 def weights_of(model):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import run_here, same_weights, weights_of
+from checks import run_here, same_weights, slow_but, weights_of
 from interrupted import Signal
 from PIL import Image
 
@@ -131,7 +131,7 @@ def test_the_backbone_never_changes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*METHODS, *HEADS])
+@pytest.mark.parametrize("name", slow_but([*METHODS, *HEADS], [], ["ccl-gm", "ewc", "ridge"]))
 def test_every_method_learns_through_it(name):
     backbone = new_backbone()
     options = {"backbone": backbone, "seed": 0}
@@ -200,6 +200,7 @@ def test_a_stopped_run_goes_on_and_keeps_neither_images_nor_features(taught, tmp
     assert same_students(again, taught[0])
 
 
+@pytest.mark.slow
 def test_artefacts_take_images(taught, tmp_path):
     model, _ = taught
     about = ccl.export_student(model, tmp_path / "out", formats="onnx", examples=(X, Y))

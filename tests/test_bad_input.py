@@ -1,6 +1,8 @@
-"""Every bad input is one clear error, and no weight has changed. README's table is made from here.
+"""Every bad input is one clear error, and no weight has changed.
 
-python tests/test_bad_input.py        # writes the table into README.md
+The table of docs/errors.md is made from here.
+
+python tests/test_bad_input.py        # writes the table into docs/errors.md
 """
 
 import re
@@ -15,7 +17,7 @@ from checks import rows, same_weights, tiny, weights_of
 
 import keras_ccl as ccl
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 MARKS = ("<!-- bad input: written by tests/test_bad_input.py -->", "<!-- end of bad input -->")
 X, Y = rows(40)
 
@@ -86,7 +88,8 @@ CASES = {
     "x that is complex": second(X.astype(complex), Y),
     "fewer labels than rows": second(X, Y[:30]),
     "a label out of range": second(X, changed(Y, 3)),
-    "a negative label": second(X, changed(Y, -1)),
+    "a negative label other than -1": second(X, changed(Y, -2)),
+    "a first task without any label": lambda model: model.fit_tasks([(X, -np.ones(40))]),
     "a fractional label": second(X, changed(Y.astype("float32"), 0.5)),
     "rows that are not one-hot": second(X, np.ones((40, 3), "float32")),
     "no rows": second(X[:0], Y[:0]),
@@ -123,7 +126,7 @@ CASES = {
 
 
 def error_of(case):
-    """The exception of a case, as README tells it, and whether the model is as it was."""
+    """The exception of a case, as the page tells it, and whether the model is as it was."""
     model = tiny()
     before = weights_of(model)
     with pytest.raises(Exception) as caught:
@@ -140,19 +143,19 @@ def table():
     return "\n".join(lines)
 
 
-def in_readme():
-    return README.read_text().split(MARKS[0])[1].split(MARKS[1])[0]
+def on_page():
+    return PAGE.read_text().split(MARKS[0])[1].split(MARKS[1])[0]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_refused_before_anything_changes_and_readme_says_how(case):
+def test_it_is_refused_before_anything_changes_and_the_page_says_how(case):
     told, unchanged = error_of(case)
     assert unchanged
-    assert f"| {case} | `{told.replace('|', '/')}` |" in in_readme().splitlines()
+    assert f"| {case} | `{told.replace('|', '/')}` |" in on_page().splitlines()
 
 
-def test_readme_tells_of_nothing_else():
-    assert len(in_readme().strip().splitlines()) == 2 + len(CASES)
+def test_the_page_tells_of_nothing_else():
+    assert len(on_page().strip().splitlines()) == 2 + len(CASES)
 
 
 def test_a_dataset_that_fails_while_a_task_is_learnt_costs_the_epoch():
@@ -167,6 +170,6 @@ def test_a_dataset_that_fails_while_a_task_is_learnt_costs_the_epoch():
 
 
 if __name__ == "__main__":
-    text = README.read_text()
+    text = PAGE.read_text()
     head, rest = text.split(MARKS[0])
-    README.write_text(f"{head}{MARKS[0]}\n{table()}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+    PAGE.write_text(f"{head}{MARKS[0]}\n{table()}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")

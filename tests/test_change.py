@@ -27,6 +27,19 @@ def test_of_ten_thousand_blocks_without_a_change_none_is_found():
     assert not any(row is not None for row in found)
 
 
+def test_rows_without_a_label_tell_by_their_images_and_the_others_by_labels_too():
+    rng = np.random.default_rng(0)
+    before, moved = terms(512, seed=1), terms(412, seed=3, of_y=-3.0)
+    block = np.concatenate([terms(100, seed=2), moved])
+    for rows in (before, block):
+        rows[rng.random(len(rows)) < 0.5, 1] = np.nan
+    assert abs(find_change(before, block) - 100) <= 10
+    block[:, 1] = np.nan
+    assert find_change(before, block) is None
+    block[200:, 0] -= 40.0
+    assert abs(find_change(before, block) - 200) <= 10
+
+
 def test_rows_that_are_better_than_those_before_are_no_change():
     assert find_change(terms(512, seed=1), terms(512, seed=2, of_x=-60.0, of_y=0.0)) is None
 

@@ -68,6 +68,7 @@ def test_two_runs_in_one_folder_are_told_of_each_other(tmp_path):
     assert len(finish(tiny(), tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_joint_training_saves_each_of_its_runs_and_goes_on(tmp_path):
     tasks = [(x[:24], y[:24]) for x, y in (task.train for task in TASKS[:2])]
     options = {"epochs": 2, "batch_size": 24, "verbose": 0}
@@ -87,6 +88,7 @@ def test_joint_training_saves_each_of_its_runs_and_goes_on(tmp_path):
     assert names(tmp_path / "parts") == ["tasks-1-to-1", "tasks-1-to-2"]
 
 
+@pytest.mark.slow
 def test_a_run_that_measures_earlier_tasks_goes_on_with_them(tmp_path):
     def run(**options):
         model = tiny(ccl.JointVAE, prior="normal")

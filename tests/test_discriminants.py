@@ -9,8 +9,8 @@ from tensorflow_probability import distributions as tfd
 import keras_ccl as ccl
 from keras_ccl.bounds import discriminants
 from keras_ccl.bounds.closed_form import Moments
-from keras_ccl.models.class_gaussians import MOST_BYTES, RANK, rank_for
-from keras_ccl.models.gaussian_memory import HELD_EVERY, GaussianMemory
+from keras_ccl.models.class_gaussians import HELD_EVERY, MOST_BYTES, RANK, rank_for
+from keras_ccl.models.gaussian_memory import GaussianMemory
 
 DIM = 5
 OPTIONS = {"epochs": 1, "batch_size": 50, "verbose": 0}
@@ -109,7 +109,9 @@ def test_the_best_scale_makes_up_for_what_is_too_sure(too_sure):
     assert found * too_sure == pytest.approx(1, rel=0.1)
 
 
-@pytest.mark.parametrize("brought", [((0,), (1, 2)), ((0,), (1,), (2,))])
+@pytest.mark.parametrize(
+    "brought", slow_but([((0,), (1, 2)), ((0,), (1,), (2,))], [((0,), (1, 2))])
+)
 def test_it_tells_classes_apart_that_differ_in_covariance_alone(brought):
     model = new()
     rows = 1800 // len(brought)
@@ -159,6 +161,7 @@ def test_what_is_believed_of_a_class_follows_from_rows_that_were_not_learnt(vari
     assert belief.rows_per_feature == believes
 
 
+@pytest.mark.slow
 def test_begun_twice_it_knows_the_same():
     once, twice = new(), new()
     first, second = ccl.Task(rings(classes=(0,))), rings(classes=(1, 2), seed=3)
@@ -176,7 +179,7 @@ def test_begun_twice_it_knows_the_same():
     np.testing.assert_allclose(*spread, rtol=1e-4)
 
 
-@pytest.mark.parametrize("rows", slow_but([1, 2, HELD_EVERY, 2 * HELD_EVERY], [1, HELD_EVERY]))
+@pytest.mark.parametrize("rows", slow_but([1, 2, HELD_EVERY, 2 * HELD_EVERY], [1]))
 def test_a_task_of_hardly_any_rows_is_learnt(rows):
     model = new()
     model.fit_tasks([rings(classes=(0,)), rings(n=rows, classes=(1,), seed=2)], **OPTIONS)
@@ -184,6 +187,7 @@ def test_a_task_of_hardly_any_rows_is_learnt(rows):
     assert np.isfinite(model.predict(rings()[0], verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_rows_count_by_their_weight():
     x, y = rings(n=200, classes=(0, 1))
     weight = np.where(np.arange(200) < 90, 2.0, 1.0).astype("float32")
@@ -199,7 +203,9 @@ def test_rows_count_by_their_weight():
     )
 
 
-@pytest.mark.parametrize(("negative", "root"), [(False, 1), (True, 0)])
+@pytest.mark.parametrize(
+    ("negative", "root"), [(False, 1), pytest.param(True, 0, marks=pytest.mark.slow)]
+)
 def test_values_that_are_never_negative_are_gaussian_in_their_square_roots(negative, root):
     rng = np.random.default_rng(0)
     y = rng.choice(2, 2000).astype("int32")

@@ -66,6 +66,7 @@ def test_two_replicas_learn_what_one_learns(cls, method, strategy, still):
             np.testing.assert_allclose(values, other[name], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_head_on_two_replicas_adds_the_rows_of_both(strategy):
     options = {"features": "fourier", "feature_count": 9, "seed": 0}
     one = ccl.StreamingLDA((6,), 3, **options)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data import dataset_split
@@ -33,10 +33,7 @@ LATER = {
 }
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("a label", "NaN")]
-
-
-@pytest.mark.parametrize("name", ["a fractional label", "bytes", *SLOW])
+@pytest.mark.parametrize("name", slow_but(LATER, ["bytes"]))
 def test_rows_that_turn_bad_in_a_later_pass_end_the_task_where_they_enter(name):
     bad, message = LATER[name]
     model, expected = (tiny(ccl.JointVAE, prior="normal") for _ in range(2))

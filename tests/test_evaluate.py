@@ -66,6 +66,13 @@ def test_the_model_stays_as_it_is_and_only_test_rows_are_read(taught):
     assert same_weights(before, weights_of(model))
 
 
+def test_rows_without_a_label_are_left_out(head):
+    some = ccl.Task(None, test=(U, np.where(np.arange(len(V)) % 2, V, -1)))
+    result, known = ccl.evaluate(head, some), ccl.Task(None, test=(U[1::2], V[1::2]))
+    np.testing.assert_array_equal(result.labels, V[1::2])
+    assert result.average_accuracy == ccl.evaluate(head, known).average_accuracy
+
+
 FORMS = {
     "a task": ccl.Task(None, test=(U, V)),
     "a list": [ccl.Task(None, test=(U, V))],
@@ -112,6 +119,10 @@ REFUSED = {
     "another shape": (
         lambda m: ccl.evaluate(m, ccl.Task(None, test=(U[:, :5], V))),
         r"task 1, test: x is \(5,\), the model expects \(6,\)",
+    ),
+    "no labels": (
+        lambda m: ccl.evaluate(m, ccl.Task(None, test=(U, np.full_like(V, -1)))),
+        "task 1, test: expected a row with a label",
     ),
     "another class": (lambda m: ccl.evaluate(m, ccl.Task(None, test=(U, V + 1))), "task 1, test: "),
     "far rows of another shape": (

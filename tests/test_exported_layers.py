@@ -45,7 +45,7 @@ def unrolled(x):
     ("hidden", "input_shape", "formats"),
     [
         pytest.param(stateful, (200,), ("onnx", "litert"), marks=pytest.mark.slow),
-        (recurrent, (6,), ("onnx",)),
+        pytest.param(recurrent, (6,), ("onnx",), marks=pytest.mark.slow),
         pytest.param(unrolled, (6,), ("litert",), marks=pytest.mark.slow),
     ],
 )

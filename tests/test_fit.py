@@ -118,7 +118,8 @@ def test_names_and_values_of_train_on_batch_pair_up():
         one.train_on_batch(X, Y + 1)
 
 
-def test_the_early_stopping_of_readme_and_a_checkpoint_by_accuracy_need_no_mode(tmp_path):
+@pytest.mark.slow
+def test_the_early_stopping_of_the_guide_and_a_checkpoint_by_accuracy_need_no_mode(tmp_path):
     stop = keras.callbacks.EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
     best = keras.callbacks.ModelCheckpoint(
         tmp_path / "best.keras", monitor="val_accuracy", save_best_only=True

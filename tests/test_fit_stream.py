@@ -58,6 +58,7 @@ def test_where_nothing_changes_nothing_is_handed_over_before_the_end():
     assert history.boundaries == [6000] and history.reasons == ["end"]
 
 
+@pytest.mark.slow
 def test_or_every_so_many_rows_whatever_the_data():
     history = tiny().fit_stream(moving(300, 250), hand_over=200, **QUICK)
     assert history.boundaries == [200, 400, 550]
@@ -74,7 +75,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", slow_but(FORMS, ["iterator"]))
+@pytest.mark.parametrize("form", slow_but(FORMS, ["iterator"], []))
 def test_every_form_is_read_as_its_rows(form):
     x, y = moving(1100)
     expected, model = tiny(), tiny()
@@ -129,8 +130,7 @@ def test_a_change_that_fades_in_is_found_too():
     assert history.accuracy[-1].min() > 0.9
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", slow_but(METHODS, [], ["lwf", "ewc"]))
 def test_every_method_learns_a_stream(method):
     model = tiny(METHODS[method])
     history = model.fit_stream(moving(600, 600), hand_over=600, test=TESTS, **QUICK)

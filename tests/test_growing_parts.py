@@ -35,7 +35,7 @@ def test_a_model_grows_on_two_replicas(strategy):
 
 
 @pytest.mark.graph
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_that_grew_is_as_good_as_one_that_knew():
     """Within noise of seeds, on six classes of Gaussians, two at a time."""
     rng = np.random.default_rng(0)

@@ -105,6 +105,7 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert same_weights(weights_of(whole), weights_of(again))
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 @two_heads
 def test_a_compiled_step_adds_the_same(name):

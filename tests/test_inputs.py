@@ -31,7 +31,7 @@ BAD_ROWS = {
     "integers up to 255": (((X * 255).astype("int16"), Y), "divide by 255"),
     "bytes of black and white": (((X > 0.5).astype("uint8"), Y), "received 0 and 1 alone"),
     "label too large": (with_label(3), "expected labels from 0 to 2, received 3.0 in row 4"),
-    "negative label": (with_label(-1), "expected labels from 0 to 2, received -1.0 in row 4"),
+    "negative label": (with_label(-2), "expected labels from 0 to 2, received -2.0 in row 4"),
     "fractional label": (with_label(0.5), "expected integer labels, received 0.5 in row 4"),
     "not a number as label": (with_label(np.nan), "expected integer labels, received nan in row 4"),
     "two hot": ((X, np.ones((12, 3))), "expected one-hot rows"),

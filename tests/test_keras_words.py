@@ -37,8 +37,8 @@ def test_every_callback_of_keras_is_there():
     assert "`OrbaxCheckpoint`" in TABLE
 
 
-def test_the_early_stopping_of_readme_runs_as_it_stands():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_early_stopping_of_the_guide_runs_as_it_stands():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
     (code,) = (block for block in blocks if "EarlyStopping" in block)
     names = {"keras": keras, "model": tiny(), "tasks": [rows(20, seed=1), rows(20, seed=2)]}
     exec(code.replace("epochs=50", "epochs=2"), names)

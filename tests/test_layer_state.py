@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from checks import rows, tiny
+from checks import rows, slow_but, tiny
 
 import keras_ccl as ccl
 from keras_ccl.checkpointing.state import capture_state, restore_state
 from keras_ccl.models import networks
 
-layers, slow = keras.layers, pytest.mark.slow
+layers = keras.layers
 X, Y = rows(40)
 
 
@@ -77,13 +77,7 @@ def move(model):
 EACH_TIME = ("Normalization within a Pipeline", "Discretization", "SpectralNormalization")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in (*EACH_TIME, "a layer of one's own") else pytest.param(name, marks=slow)
-        for name in LAYERS
-    ],
-)
+@pytest.mark.parametrize("name", slow_but(LAYERS, (*EACH_TIME, "a layer of one's own"), []))
 def test_it_answers_the_same_after_each_hand_over(name, tmp_path):
     model = model_with(LAYERS[name]())
     move(model)

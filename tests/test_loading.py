@@ -136,7 +136,7 @@ OPTIMIZER = {"amsgrad": True, "use_ema": True, "gradient_accumulation_steps": 4}
     ("method", "architecture"),
     [
         *(
-            pytest.param(name, "dense", marks=[] if name == "vae-cl" else pytest.mark.slow)
+            pytest.param(name, "dense", marks=[] if name == "vae-cl" else pytest.mark.release)
             for name in METHODS
         ),
         pytest.param("ccl-gm", "convolutional", marks=pytest.mark.slow),

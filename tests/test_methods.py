@@ -18,7 +18,7 @@ WITH_WEIGHT_0 = {
     "si": lambda: SynapticIntelligence(penalty_weight=0.0),
 }
 TASKS = [rows(30, seed=k) for k in range(3)]
-every_method = pytest.mark.parametrize("name", slow_but(ccl.methods.METHODS, ("ccl-gm", "si")))
+every_method = pytest.mark.parametrize("name", slow_but(ccl.methods.METHODS, ("ccl-gm",), ("si",)))
 
 
 @pytest.mark.parametrize("name", slow_but(WITH_WEIGHT_0, ("si",)))

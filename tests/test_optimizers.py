@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 
@@ -156,7 +156,9 @@ def learnt(**compiled):
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("option", [{"run_eagerly": True}, {"steps_per_execution": 2}])
+@pytest.mark.parametrize(
+    "option", slow_but([{"run_eagerly": True}, {"steps_per_execution": 2}], [{"run_eagerly": True}])
+)
 def test_the_way_of_execution_does_not_change_what_is_learnt(option):
     found = learnt(**option)
     close(learnt()[0], found[0], rtol=1e-3, atol=1e-5)

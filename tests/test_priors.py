@@ -130,6 +130,7 @@ def told_from(learnt, never, density):
     return (density(learnt)[:, None] > density(never)).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", slow_but([1, 19, 60], [19]))
 def test_the_mixture_points_at_no_row_of_a_small_class(few):
     """Whoever asks it whether a row was learnt hears little more than the mean of the class tells.

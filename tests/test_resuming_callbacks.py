@@ -113,6 +113,7 @@ def test_all_of_them_end_as_if_nothing_had_stopped_them(stopping, whole, tmp_pat
         assert same_weights(*map(weights_of, saved)), name
 
 
+@pytest.mark.slow
 def test_swapped_averages_are_swapped_back(tmp_path):
     def run(folder, stopping=()):
         model = tiny(ccl.JointVAE, prior="normal")
@@ -136,6 +137,7 @@ def stopped(folder, callbacks):
         finish(tiny(ccl.JointVAE), folder, [*callbacks, Stop(1)], **SHORT)
 
 
+@pytest.mark.slow
 def test_settings_are_the_calls_own_and_differences_are_told(tmp_path):
     stopping = keras.callbacks.EarlyStopping
     stopped(tmp_path, [stopping("val_loss", patience=3, min_delta=0.1, verbose=1), Own(left=7)])

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checks import slow_but
 
 import keras_ccl as ccl
 
-pytestmark = [pytest.mark.graph, pytest.mark.slow]
+pytestmark = pytest.mark.graph
 RECORD = Path(__file__).parent / "recorded" / "same_weights.json"
 PARTS = ("encoder", "decoder", "classifier", "p_z")
 NETWORK_WEIGHTS = 16
@@ -64,7 +65,7 @@ def result(run):
     }
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", slow_but(RUNS, [], ["CCLGM, split", "EWC, permuted"]))
 def test_the_same_seed_gives_the_same_weights(run):
     expected, found = json.loads(RECORD.read_text())[run], result(run)
     if found["sha256"] == expected["sha256"]:

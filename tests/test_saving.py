@@ -5,7 +5,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 
@@ -24,6 +24,7 @@ def test_save_load_continue_equals_not_having_stopped(tmp_path):
     assert same_weights(weights_of(whole), weights_of(loaded))
 
 
+@pytest.mark.slow
 def test_a_loaded_model_replays_in_plain_fit_too(tmp_path):
     model = tiny()
     model.fit_tasks([rows(seed=1)], epochs=1, verbose=0)
@@ -33,7 +34,7 @@ def test_a_loaded_model_replays_in_plain_fit_too(tmp_path):
     assert record.history["distillation"][-1] > 0
 
 
-@pytest.mark.parametrize("architecture", ccl.networks.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", slow_but(ccl.networks.ARCHITECTURES, ["dense"]))
 def test_default_networks_and_options_survive(architecture, tmp_path):
     options = {"latent_dim": 3, "replay": "mixed", "temperature": 2.0, "information_weight": -0.1}
     model = ccl.CCLGM((8, 8, 1), 4, architecture=architecture, **options)

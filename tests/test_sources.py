@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 
 import keras_ccl as ccl
 from keras_ccl.data.splits import as_split
@@ -183,7 +183,7 @@ def test_weights_of_rows_stay_with_their_rows(as_dataset):
     np.testing.assert_array_equal(np.concatenate(x), X[order])
 
 
-@pytest.mark.parametrize("as_dataset", [False, True])
+@pytest.mark.parametrize("as_dataset", slow_but([False, True], [False]))
 def test_bytes_mean_the_unit_range_whatever_they_are_given_to(as_dataset):
     floats = BYTES.astype("float32") / 255
     model, expected = (tiny(ccl.JointVAE, prior="normal") for _ in range(2))

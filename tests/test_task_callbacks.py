@@ -6,7 +6,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-from checks import rows, same_weights, tiny, weights_of
+from checks import rows, same_weights, slow_but, tiny, weights_of
 from interrupted import Signal, Stop
 
 import keras_ccl as ccl
@@ -57,7 +57,7 @@ RATE_SETTERS = {
 }
 
 
-@pytest.mark.parametrize("name", RATE_SETTERS)
+@pytest.mark.parametrize("name", slow_but(RATE_SETTERS, ["ReduceLROnPlateau"]))
 def test_a_callback_that_sets_the_learning_rate_wins_in_each_task_anew(name):
     setter, expected = RATE_SETTERS[name]
     student, rates = model(), Rates()
@@ -181,7 +181,7 @@ def test_what_records_sees_the_stream_as_one_fit(tmp_path):
     assert [(call.kwargs["step"], call.args[1]) for call in tasks] == expected
 
 
-@pytest.mark.parametrize("stopping", [Stop(1), Signal(7)], ids=["between epochs", "in one"])
+@pytest.mark.parametrize("stopping", [pytest.param(Stop(1), marks=pytest.mark.slow), Signal(7)])
 def test_a_log_of_a_resumed_run_is_that_of_one_that_was_not_stopped(stopping, tmp_path):
     def logged(name, *callbacks, **options):
         learn(model(), keras.callbacks.CSVLogger(tmp_path / name), *callbacks, **options)

@@ -33,7 +33,8 @@ def joint_terms(
 
     Args:
         x: Inputs, `[B, ...]`.
-        y: Labels, `[B, K]`, one-hot or probabilities.
+        y: Labels, `[B, K]`, one-hot or probabilities; 0 for a row without a label, which has
+            no `classification` term.
         q: The posterior q(z|x), batch shape `[B]`, event shape `[Z]`.
         p_z: The prior p(z), event shape `[Z]`.
         p_x: p(x|z), batch shape `[B]`, with the event shape of x.
@@ -52,8 +53,17 @@ def joint_terms(
     return {
         "reconstruction": -p_x.log_prob(x),
         "kl": kl_divergence(q, p_z),
-        "classification": classification,
+        "classification": has_label(y) * classification,
     }
+
+
+def has_label(y: tf.Tensor) -> tf.Tensor:
+    """Tell which rows have a label, 1 or 0, `[B]`, of labels `[B, K]`.
+
+    To be multiplied with: TensorFlow's cross-entropy of a row of zeros is 0, but its gradient is
+    not.
+    """
+    return tf.sign(tf.reduce_max(y, 1))
 
 
 def novelty(p_y: tfd.Distribution, classes: tf.Tensor) -> tf.Tensor:
@@ -61,12 +71,13 @@ def novelty(p_y: tfd.Distribution, classes: tf.Tensor) -> tf.Tensor:
 
     Args:
         p_y: p(y|z), batch shape `[B]`, event shape `[K]`.
-        classes: `[K]`, 1 for the classes in C and 0 for the others.
+        classes: `[K]`, 1 for the classes in C and 0 for the others; of no class, every one is.
 
     Returns:
         `[B]`, in nats. For y in C, subtracting log p(y|y in C, z) gives -log p(y|z).
     """
     logits = p_y.logits_parameter()
+    classes = tf.where(tf.reduce_any(classes > 0), classes, tf.ones_like(classes))
     within = tf.where(classes > 0, logits, -np.inf)
     return tf.reduce_logsumexp(logits, 1) - tf.reduce_logsumexp(within, 1)
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
 from keras_ccl.data.labels import Name
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
 from keras_ccl.data.validation import (
     DataSpec,
@@ -71,7 +72,12 @@ class ArraySplit:
     @property
     def classes(self) -> set[int]:
         """The classes among the labels."""
-        return set(np.unique(self.y).tolist())
+        return set(np.unique(self.y).tolist()) - {UNLABELLED}
+
+    @property
+    def unlabelled(self) -> int:
+        """How many rows have no label."""
+        return int(np.count_nonzero(self.y == UNLABELLED))
 
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `most` rows, drawn without replacement: arrays x and y."""

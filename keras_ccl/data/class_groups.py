@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ccl.data.labels import Name
+from keras_ccl.data.missing_labels import is_missing
 from keras_ccl.data.validation import check_positive
 
 MOST_LISTED = 5
@@ -25,6 +26,12 @@ def of_labels(
     labels = np.asarray(labels)
     if labels.size != len(labels):
         raise ValueError(f"split: expected integer labels [N], received {labels.shape}")
+    missing = np.array([is_missing(label) for label in labels.reshape(-1)])
+    if missing.any():
+        raise ValueError(
+            "split: expected a label for each row, since it tells the task of the row, received "
+            f"none in row {int(missing.argmax())}; hide labels afterwards: partly_labelled(stream)"
+        )
     classes = _in_order(_as_names(np.unique(labels).tolist()), order, seed)
     return [classes[i : i + classes_per_task] for i in range(0, len(classes), classes_per_task)]
 

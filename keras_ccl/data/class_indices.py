@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_ccl.data.missing_labels import UNLABELLED, without_none
+
 
 def check_numbers(dtype: np.dtype, where: str, expected: str = "real numbers") -> None:
     """Refuse values that are not real numbers.
@@ -23,12 +25,13 @@ def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
     """Convert labels to class indices.
 
     Args:
-        y: Integers `[N]` or `[N, 1]`, or one-hot rows `[N, K]`.
+        y: Integers `[N]` or `[N, 1]`, -1 or None for a row without a label; or one-hot rows
+            `[N, K]`, of such a row only 0.
         num_classes: The number of classes, K.
         where: Where the labels come from, for errors.
 
     Returns:
-        The indices in [0, K), `[N]` int32.
+        The indices in [0, K), `[N]` int32; -1 for a row without a label.
 
     Raises:
         ValueError: If labels are fractional, negative, too large or not one-hot.
@@ -42,21 +45,23 @@ def class_indices(y: ArrayLike, num_classes: int, where: str) -> np.ndarray:
         raise ValueError(
             f"{where}: expected labels [N] or one-hot [N, {num_classes}], received {y.shape}"
         )
+    y, missing = without_none(y)
     check_numbers(y.dtype, where, "integer labels")
     whole = np.full(len(y), True)
     if y.dtype.kind not in "iub":
         whole = np.isfinite(y) & (y == np.floor(y))
     refuse_where(~whole, y, where, "expected integer labels")
-    refuse_where(
-        (y < 0) | (y >= num_classes), y, where, f"expected labels from 0 to {num_classes - 1}"
-    )
-    return y.astype(np.int32)
+    missing |= y == UNLABELLED
+    bad = ~missing & ((y < 0) | (y >= num_classes))
+    refuse_where(bad, y, where, f"expected labels from 0 to {num_classes - 1}")
+    return np.where(missing, UNLABELLED, y).astype(np.int32)
 
 
 def _one_hot_to_indices(y: np.ndarray, where: str) -> np.ndarray:
-    valid = np.isin(y, (0, 1)).all(1) & (y.sum(1) == 1)
+    ones = y.sum(1)
+    valid = np.isin(y, (0, 1)).all(1) & (ones <= 1)
     refuse_where(~valid, y, where, "expected one-hot rows, a single 1 among 0")
-    return y.argmax(1).astype(np.int32)
+    return np.where(ones == 0, UNLABELLED, y.argmax(1)).astype(np.int32)
 
 
 def refuse_where(bad: np.ndarray, y: np.ndarray, where: str, expected: str) -> None:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras_ccl.data.byte_inputs import as_floats, check_not_black_and_white, is_bytes
 from keras_ccl.data.entry_check import EntryCheck, is_batched, message_of
 from keras_ccl.data.labels import Name
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.passes_made import (
     begun_when_read,
     make_passes,
@@ -42,6 +43,7 @@ class DatasetSplit:
     Attributes:
         scaled: whether x is bytes and is divided by 255.
         classes: those among the labels that `verify` read.
+        unlabelled: how many rows of them have none.
         entry_check: of the rows, at each pass; it keeps what it refused.
     """
 
@@ -53,7 +55,7 @@ class DatasetSplit:
         self.entry_check = EntryCheck(spec, where)
         self.batched = is_batched(dataset.element_spec, spec, where)
         self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
-        self.counted = self.rows = 0
+        self.counted = self.rows = self.unlabelled = 0
         self.classes: set[int] = set()
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
@@ -69,12 +71,13 @@ class DatasetSplit:
             learns: whether labels may be names that are new.
         """
         given = self.spec
-        self.counted = self.rows = 0
+        self.counted = self.rows = self.unlabelled = 0
         brightest, deadline = 0, time.monotonic() + PATIENCE_SECONDS
         with self._read():
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
                 labels = self.entry_check.check(x, y, *weight, learns=learns)
-                self.classes |= set(np.unique(labels).tolist())
+                self.classes |= set(np.unique(labels).tolist()) - {UNLABELLED}
+                self.unlabelled += int(np.count_nonzero(labels == UNLABELLED))
                 if self.scaled:
                     brightest = max(brightest, x.max())
                 self.rows, self.counted = self.rows + len(x), self.counted + 1

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import is_bytes
+from keras_ccl.data.missing_labels import NO_NAME, UNLABELLED
 from keras_ccl.data.validation import DataSpec, check_rows, check_shape, check_weight
 
 
@@ -67,30 +68,44 @@ class EntryCheck:
 
     def _labels_fit(self, y: tf.Tensor) -> tf.Tensor:
         if self.spec.labels is not None:
-            return tf.reduce_all(tf.reduce_any(self._is_name(y), 1))
+            return tf.reduce_all(tf.reduce_any(self._is_name(y), 1) | self._is_missing(y))
         y, classes = tf.cast(y, tf.float64), self.spec.num_classes
         if y.shape.rank == 2 and y.shape[1] == classes and classes != 1:
-            one_hot = tf.reduce_sum(y, 1) == 1
+            one_hot = tf.reduce_sum(y, 1) <= 1
             return tf.reduce_all((y == 0) | (y == 1)) & tf.reduce_all(one_hot)
-        return tf.reduce_all((y >= 0) & (y < classes) & (y == tf.floor(y)))
+        return tf.reduce_all((y >= UNLABELLED) & (y < classes) & (y == tf.floor(y)))
 
     def indices(self, y: tf.Tensor) -> tf.Tensor:
-        """The class indices `[B]` int32 of labels that fit."""
+        """The class indices `[B]` int32 of labels that fit, -1 for a row without a label."""
         if self.spec.labels is not None:
-            return tf.argmax(self._is_name(y), 1, tf.int32)
+            if not self.spec.labels.names:
+                return tf.fill([tf.size(y)], UNLABELLED)
+            found = tf.argmax(self._is_name(y), 1, tf.int32)
+            return tf.where(self._is_missing(y), UNLABELLED, found)
         if y.shape.rank == 2:
-            one_hot = y.shape[1] == self.spec.num_classes and y.shape[1] != 1
-            y = tf.argmax(y, axis=1) if one_hot else y[:, 0]
+            if y.shape[1] == self.spec.num_classes and y.shape[1] != 1:
+                found = tf.argmax(y, 1, tf.int32)
+                return tf.where(tf.reduce_any(y != 0, 1), found, UNLABELLED)
+            y = y[:, 0]
         return tf.cast(y, tf.int32)
 
     def _is_name(self, y: tf.Tensor) -> tf.Tensor:
         """Whether each label `[B]` is each of the names, `[B, K]`."""
         assert self.spec.labels is not None
-        y = tf.reshape(y, [-1, 1])
-        if y.dtype == tf.string:
-            return y == tf.constant(list(self.spec.labels.names))
-        kind = tf.float64 if y.dtype.is_floating else tf.int64
-        return tf.cast(y, kind) == tf.constant(list(self.spec.labels.names), kind)
+        y, names = _flat(y), list(self.spec.labels.names)
+        are_text = bool(names) and isinstance(names[0], str)
+        if names and are_text != (y.dtype == tf.string):
+            return tf.fill([tf.size(y), len(names)], False)
+        return y[:, tf.newaxis] == tf.constant(names, y.dtype)
+
+    def _is_missing(self, y: tf.Tensor) -> tf.Tensor:
+        """Whether each label `[B]` is what marks a row without one, `[B]`."""
+        assert self.spec.labels is not None
+        y = _flat(y)
+        mark = NO_NAME if y.dtype == tf.string else UNLABELLED
+        if mark in self.spec.labels.names:
+            return tf.fill([tf.size(y)], False)
+        return y == tf.constant(mark, y.dtype)
 
     def _refuse(self, *parts: np.ndarray) -> bool:
         try:
@@ -99,6 +114,14 @@ class EntryCheck:
             self.refused = error
             raise
         return True
+
+
+def _flat(y: tf.Tensor) -> tf.Tensor:
+    """Labels `[B]` or `[B, 1]` as `[B]` strings, integers with a sign, or floats."""
+    y = tf.reshape(y, [-1])
+    if y.dtype == tf.string:
+        return y
+    return tf.cast(y, tf.float64 if y.dtype.is_floating else tf.int64)
 
 
 def is_batched(element: Any, spec: DataSpec, where: str) -> bool:

@@ -36,9 +36,9 @@ class Fingerprints:
             told = f"dataset of {int(number)} {tf.nest.map_structure(_in_words, elements)}"
             return {"dataset": told, **names} if (names := _names_of(split)) else told
         if isinstance(split, Transformed):
-            settings = {k: np.asarray(value).tolist() for k, value in vars(split.transform).items()}
-            how = {"class": type(split.transform).__name__, **settings}
-            return {**self._of_rows(*split.rows), "transform": how}
+            how, *then = map(_how, split.transforms)
+            rest = {"then": then} if then else {}
+            return {**self._of_rows(*split.rows), "transform": how, **rest}
         return None if split is None else "made when its task is reached"
 
     def _of_rows(self, x: Any, y: Any, weight: Any = None) -> dict[str, str]:
@@ -54,6 +54,11 @@ class Fingerprints:
             told = f"{array.dtype} {array.shape} {_hash(array)}"
             self._of_arrays[key] = array, told  # the array, so that its place is not used again
         return self._of_arrays[key][1]
+
+
+def _how(transform: Any) -> dict[str, Any]:
+    settings = {k: np.asarray(value).tolist() for k, value in vars(transform).items()}
+    return {"class": type(transform).__name__, **settings}
 
 
 def _names_of(split: ArraySplit | DatasetSplit) -> dict[str, list]:

@@ -77,7 +77,7 @@ def check_class_weight(
 
 
 def weigh_classes(rows: tf.data.Dataset, weights: list[float] | None) -> tf.data.Dataset:
-    """Rows that weigh by their class, times the weight that they have.
+    """Rows that weigh by their class, 1 without a label, times the weight that they have.
 
     Args:
         rows: batches of (x, y) or (x, y, weight), y integers.
@@ -88,10 +88,10 @@ def weigh_classes(rows: tf.data.Dataset, weights: list[float] | None) -> tf.data
     """
     if weights is None:
         return rows
-    by_class = tf.constant(weights)
+    by_class = tf.constant([*weights, 1.0])  # the last: of a row without a label
 
     def weighed(x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        of_class = tf.gather(by_class, y)
+        of_class = tf.gather(by_class, tf.where(y < 0, len(weights), y))
         return x, y, of_class * weight[0] if weight else of_class
 
     return rows.map(weighed)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ccl.data.class_indices import refuse_where
+from keras_ccl.data.missing_labels import UNLABELLED, is_none, mark_of, without_none
 
 Name = int | str
 
@@ -58,7 +59,7 @@ class LabelBook:
             raise ValueError(f"class_names: expected a list of names, received {names!r}")
         given = list(names)
         check_one_kind(given, "class_names")
-        found = _names_in(np.asarray(given), "class_names").tolist()
+        found = _names_in(np.asarray(given), "class_names")[0].tolist()
         twice = [name for name in dict.fromkeys(found) if found.count(name) > 1]
         if not found or twice:
             received = f"{twice[0]!r} twice" if twice else "none"
@@ -84,33 +85,35 @@ class LabelBook:
         """Convert labels to class indices.
 
         Args:
-            y: Names, `[N]` or `[N, 1]`.
+            y: Names, `[N]` or `[N, 1]`; None marks a row without a label, and so does -1 or an
+                empty string that is no name.
             where: Where the labels come from, for errors.
 
         Returns:
-            The indices, `[N]` int32.
+            The indices, `[N]` int32; -1 for a row without a label.
 
         Raises:
             ValueError: If one is not among the names.
         """
-        given = self._of_one_kind(_names_in(y, where), where)
+        given, missing = self._read(y, where)
         each, place = np.unique(given, return_inverse=True)
         known = {name: index for index, name in enumerate(self.names)}
         found = np.array([known.get(name, -1) for name in each.tolist()], np.int32)[place]
-        refuse_where(found < 0, given, where, f"expected labels {self}")
-        return found
+        refuse_where((found < 0) & ~missing, given, where, f"expected labels {self}")
+        return np.where(missing, np.int32(UNLABELLED), found)
 
     def extended(self, y: ArrayLike, where: str) -> "LabelBook":
         """Add the names among labels; a closed book stays as it is.
 
         Args:
-            y: Names, `[N]` or `[N, 1]`.
+            y: As in `indices`.
             where: Where the labels come from, for errors.
 
         Raises:
             ValueError: If they are neither strings nor integers, or not what the names are.
         """
-        return self.plus(np.unique(self._of_one_kind(_names_in(y, where), where)).tolist())
+        given, missing = self._read(y, where)
+        return self.plus(np.unique(given[~missing]).tolist())
 
     def plus(self, names: Iterable[Name]) -> "LabelBook":
         """Add names, sorted, so that the order in which they came does not matter."""
@@ -119,8 +122,9 @@ class LabelBook:
         return LabelBook((*self.names, *sorted({*names} - {*self.names})), is_open=True)
 
     def names_of(self, indices: np.ndarray) -> np.ndarray:
-        """Convert class indices `[N]` to names `[N]`."""
-        return np.array(self.names)[indices]
+        """Convert class indices `[N]` to names `[N]`, -1 to what marks a row without a label."""
+        names = np.array(self.names) if self.names else np.array([], int)
+        return np.append(names, mark_of(names))[indices]
 
     def weights(self, by_name: Mapping[Any, float], *, later: bool = False) -> list[float]:
         """The weight of each class, 1 where none is given.
@@ -137,16 +141,16 @@ class LabelBook:
                 raise ValueError(f"class_weight: expected classes {self}, received {name!r}")
         return [float(by_name.get(name, 1.0)) for name in self.names]
 
-    def _of_one_kind(self, given: np.ndarray, where: str) -> np.ndarray:
+    def _read(self, y: ArrayLike, where: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels `[N]`, and whether each is missing, `[N]`; checked to be of the kind of names."""
+        given, missing = _names_in(y, where)
+        if mark_of(given) not in self.names:
+            missing = missing | (given == mark_of(given))
         kind = _kind(np.array(self.names))
         if self.names and kind != _kind(given):
-            refuse_where(
-                np.full(len(given), True),
-                given,
-                where,
-                f"expected labels that are {kind}, as the names of the classes are",
-            )
-        return given
+            expected = f"expected labels that are {kind}, as the names of the classes are"
+            refuse_where(~missing, given, where, expected)
+        return given, missing
 
     def __str__(self) -> str:
         listed = ", ".join(repr(name) for name in self.names[:MOST_LISTED])
@@ -168,16 +172,19 @@ def check_one_kind(y: Any, where: str) -> None:
     """
     if not isinstance(y, list | tuple):
         return
-    text = [isinstance(label, str | bytes) for label in y]
+    given = [label for label in y if not is_none(label)]
+    text = [isinstance(label, str | bytes) for label in given]
     if any(text) and not all(text):
-        received = f"{y[text.index(True)]!r} and {y[text.index(False)]!r}"
+        other = given[text.index(False)]
+        hint = "; None marks a row without a label" if other == UNLABELLED else ""
         raise ValueError(
-            f"{where}: expected labels that are all strings or all integers, received {received}"
+            f"{where}: expected labels that are all strings or all integers, received "
+            f"{given[text.index(True)]!r} and {other!r}{hint}"
         )
 
 
-def _names_in(y: ArrayLike, where: str) -> np.ndarray:
-    """Labels as an array `[N]` of strings or of integers.
+def _names_in(y: ArrayLike, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as an array `[N]` of strings or of integers, and whether each was None, `[N]`.
 
     Raises:
         ValueError: If they are neither, or of another shape.
@@ -189,16 +196,16 @@ def _names_in(y: ArrayLike, where: str) -> np.ndarray:
         raise ValueError(f"{where}: expected labels [N] or [N, 1], received {y.shape}")
     if y.dtype.kind == "O":
         check_one_kind(y.tolist(), where)
-        y = np.asarray(y.tolist())
+    y, missing = without_none(y)
     if y.dtype.kind == "S":
-        return np.char.decode(y, "utf-8")
+        return np.char.decode(y, "utf-8"), missing
     if y.dtype.kind in "UT":
-        return y.astype(str)
+        return y.astype(str), missing
     whole = np.full(len(y), y.dtype.kind in "iub")
     if y.dtype.kind == "f":
         whole = np.isfinite(y) & (y == np.floor(y))
     refuse_where(~whole, y, where, "expected labels that are strings or integers")
-    return y.astype(np.int64)
+    return y.astype(np.int64), missing
 
 
 def _kind(names: np.ndarray) -> str:

@@ -9,9 +9,10 @@ from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.dataset_split import DatasetSplit
 from keras_ccl.data.fingerprints import Fingerprints
 from keras_ccl.data.labels import LabelBook, Name
+from keras_ccl.data.missing_labels import check_some_label
 from keras_ccl.data.passes_made import has_no_seed
 from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
-from keras_ccl.data.streams import Task, TaskStream
+from keras_ccl.data.tasks import Task, TaskStream
 from keras_ccl.data.transformations import Transformed
 from keras_ccl.data.validation import DataSpec, check_rows
 
@@ -86,7 +87,7 @@ class CheckedTask:
         self.is_unread = follows_unread or callable(self._train)
         self._validation = self._checked(task.validation, "validation", learns=self.is_unread)
         self._test = self._checked(task.test, "test", learns=self.is_unread)
-        if not callable(self._train):  # a split that is too small to hold rows out is told now
+        if isinstance(self._train, ArraySplit | DatasetSplit):  # too few rows are told now
             self._train, self._validation = self._held_out(self._train, self._validation)
 
     def ready(self, spec: DataSpec | None = None) -> ReadyTask:
@@ -178,7 +179,8 @@ class CheckedTask:
 
     def _held_out(self, train: Split, validation: Split | None) -> tuple[Split, Split | None]:
         if validation is None and self._validation_split:
-            return train.hold_out(self._validation_split)
+            train, validation = train.hold_out(self._validation_split)
+        check_some_label(train, self.number)
         return train, validation
 
     def _where(self, kind: str) -> str:

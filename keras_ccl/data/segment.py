@@ -22,11 +22,12 @@ class Segment:
 
     Attributes:
         seen: how many rows came, held or not.
+        unlabelled: how many of them had no label.
     """
 
     def __init__(self, number: int, first_row: int, most_rows: int) -> None:
         self.number, self.first_row, self._most_rows = number, first_row, most_rows
-        self.seen = 0
+        self.seen = self.unlabelled = 0
         self._parts: tuple[np.ndarray, ...] = ()
         self._random = np.random.default_rng([number, first_row])
 
@@ -46,6 +47,7 @@ class Segment:
         self._parts = parts if kept is None else tuple(part[kept] for part in parts)
         self._spec, self._labels = rows.spec.of_indices, labels
         self.seen += rows.rows
+        self.unlabelled += rows.unlabelled
 
     def _kept(self, lots: np.ndarray) -> np.ndarray | None:
         """Which rows are held, in their order; None for all."""

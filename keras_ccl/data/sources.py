@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ccl.data.missing_labels import as_elements, is_none
 from keras_ccl.data.validation import DataSpec
 
 FORMS = (
@@ -116,7 +117,8 @@ class Passes:
                 f"{where}: expected a generator of (x, y) or (x, y, sample_weight), received one "
                 f"of {type(self.first).__name__}"
             )
-        kinds = tuple(np.asarray(part) for part in self.first)
+        text = self._has_text(spec)
+        kinds = _parts(self.first, text)
         batched = kinds[0].ndim == len(spec.input_shape) + 1
         signature = tuple(
             tf.TensorSpec((None, *kind.shape[1:]) if batched else kind.shape, _dtype_of(kind))
@@ -125,13 +127,34 @@ class Passes:
 
         def elements() -> Iterator[Element]:
             for element in self.read():
-                yield _like_the_first(element, kinds)
+                yield _like_the_first(element, kinds, text)
 
         dataset = tf.data.Dataset.from_generator(elements, output_signature=signature)
         if self.endless:
             endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
             return dataset.apply(endless)
         return dataset
+
+    def _has_text(self, spec: DataSpec) -> bool:
+        """Whether labels are strings: told by the first that is one, or by the names of classes."""
+        if spec.labels is None:
+            return False
+        if spec.labels.names:
+            return isinstance(spec.labels.names[0], str)
+        passes = (lambda: [self.first], self.read)  # the second where it is needed
+        for element in itertools.chain.from_iterable(read() for read in passes):
+            given = [y for y in np.asarray(element[1], object).flat if not is_none(y)]
+            if given:
+                return isinstance(given[0], str | bytes)
+        return False
+
+
+def _parts(element: Any, text: bool) -> Element:
+    """The parts of an element as arrays; labels that are None as what marks them."""
+    return tuple(
+        as_elements(part, text=text) if k == 1 else np.asarray(part)
+        for k, part in enumerate(element)
+    )
 
 
 def _dtype_of(kind: np.ndarray) -> Any:
@@ -140,9 +163,9 @@ def _dtype_of(kind: np.ndarray) -> Any:
     return tf.string if text or kind.dtype.kind in "US" else kind.dtype
 
 
-def _like_the_first(element: Any, kinds: Element) -> Element:
+def _like_the_first(element: Any, kinds: Element, text: bool) -> Element:
     """Refuse an element that could not be converted to the types of the first without a loss."""
-    parts = tuple(np.asarray(part) for part in element)
+    parts = _parts(element, text)
     types, expected = [part.dtype for part in parts], [kind.dtype for kind in kinds]
     if len(types) != len(expected) or not all(map(_converts, types, expected)):
         raise ValueError(f"expected {expected} as in the first element, received {types}")

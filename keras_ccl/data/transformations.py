@@ -6,10 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_ccl.data.missing_labels import UNLABELLED, is_missing
 from keras_ccl.data.sources import is_tuple_of_rows
 
 Arrays = tuple[np.ndarray, np.ndarray]
 """Inputs `[N, ...]` and labels `[N]`."""
+
+Transform = Callable[[np.ndarray, np.ndarray], Arrays]
+"""A function of inputs and labels that returns new ones."""
 
 
 class Transformed:
@@ -23,15 +27,26 @@ class Transformed:
         TypeError: If `rows` are anything else.
     """
 
-    def __init__(self, transform: Callable[[np.ndarray, np.ndarray], Arrays], rows: Any) -> None:
+    transforms: tuple[Transform, ...]
+
+    def __init__(self, transform: Transform, rows: Any) -> None:
         if not (is_tuple_of_rows(rows) and len(rows) == 2):
             raise TypeError(
                 f"streams: expected a tuple (x, y) to derive tasks from, received {type(rows)}"
             )
-        self.transform, self.rows = transform, (np.asarray(rows[0]), np.asarray(rows[1]))
+        self.transforms, self.rows = (transform,), (np.asarray(rows[0]), np.asarray(rows[1]))
+
+    def then(self, transform: Transform) -> "Transformed":
+        """The same, transformed once more."""
+        twin = Transformed(transform, self.rows)
+        twin.transforms = (*self.transforms, transform)
+        return twin
 
     def __call__(self) -> Arrays:
-        return self.transform(*self.rows)
+        rows = self.rows
+        for transform in self.transforms:
+            rows = transform(*rows)
+        return rows
 
 
 class Permutation:
@@ -97,3 +112,41 @@ class ClassSelection:
     def __call__(self, x: np.ndarray, y: np.ndarray) -> Arrays:
         chosen = np.isin(y, self.classes).reshape(len(y))
         return x[chosen], y[chosen]
+
+
+class HiddenLabels:
+    """Hides labels but for some of each class.
+
+    Args:
+        fraction: The share of the rows of a class that keep theirs, at least one; or None.
+        per_class: The number of them, where there is no share.
+        seed: The seed of the choice, together with `number`.
+        number: The number of the task.
+    """
+
+    def __init__(
+        self, fraction: float | None, per_class: int | None, seed: int, number: int
+    ) -> None:
+        self.fraction, self.per_class = fraction, per_class
+        self.seed, self.number = seed, number
+
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> Arrays:
+        one_hot = y.ndim == 2 and y.shape[1] > 1
+        labels = y.argmax(1) if one_hot else y.reshape(-1)
+        given = y.any(1) if one_hot else np.array([not is_missing(label) for label in labels])
+        rng = np.random.default_rng([self.seed, self.number])
+        shown = np.full(len(y), False)
+        for label in sorted(set(labels[given].tolist())):
+            rows = np.flatnonzero(given & (labels == label))
+            shown[rng.permutation(rows)[: self._kept(len(rows))]] = True
+        if one_hot:
+            return x, np.where(shown[:, np.newaxis], y, 0)
+        text = y.dtype.kind not in "iubf"
+        kept = y.astype(object if text else np.result_type(y, np.int8))
+        kept[~shown] = None if text else UNLABELLED
+        return x, kept
+
+    def _kept(self, rows: int) -> int:
+        if self.fraction is None:
+            return min(self.per_class or 0, rows)
+        return max(round(self.fraction * rows), 1) if self.fraction else 0

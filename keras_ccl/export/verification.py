@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_ccl.checkpointing.layer_state import hash_of
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.validation import check_rows
 from keras_ccl.export.formats import Runner
 from keras_ccl.export.serving import OF_NETWORKS, Tolerance
@@ -129,8 +130,9 @@ def _compare_labels(
     """Compare the most likely class with that of the Keras model, and with the true labels."""
     answers = [given["probabilities"].argmax(1) for given in (received, expected)]
     record = {"labels_equal": float(np.mean(answers[0] == answers[1]))}
-    if labels is not None:
-        shares = [float(np.mean(answer[-len(labels) :] == labels)) for answer in answers]
+    if labels is not None and (known := labels != UNLABELLED).any():
+        right = [answer[-len(labels) :] == labels for answer in answers]
+        shares = [float(np.mean(each[known])) for each in right]
         record["accuracy"], record["accuracy_of_keras"] = shares
     return record
 

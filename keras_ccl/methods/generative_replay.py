@@ -159,7 +159,11 @@ class GenerativeReplay(Method):
         )
         means = {name: objectives.weighted_mean(term, weight) for name, term in terms.items()}
         if self.novelty_at_reconstruction:
-            moved = self.novelty_moved(model, rows, found)
+            moved = objectives.has_label(rows.y[: rows.current]) * self.novelty_moved(
+                model, rows, found
+            )
+            if rows.label_weight is not None:
+                moved *= rows.label_weight[: rows.current]
             means["novelty"] = objectives.weighted_mean(moved, rows.weight[: rows.current])
         return means
 

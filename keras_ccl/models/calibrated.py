@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.splits import MEASURING_BATCH, as_split, measured_batches
 from keras_ccl.data.validation import check_share
 from keras_ccl.models.evidence import (
@@ -54,7 +55,8 @@ class Calibrated(RowModel):
         end the calibration; saved models and checkpoints keep it.
 
         Args:
-            rows: held-out rows of the task learnt last, in any form that `fit_tasks` takes.
+            rows: held-out rows of the task learnt last, in any form that `fit_tasks` takes; those
+                without a label are left out.
             coverage: the share of familiar rows that are to be called so.
 
         Returns:
@@ -74,8 +76,11 @@ class Calibrated(RowModel):
         batches = [[part.numpy() for part in parts] for parts in measured_batches(split)]
         x, y, *weight = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         weights = weight[0].astype(np.float64) if weight else np.ones(len(y))
+        x, y, weights = (part[y != UNLABELLED] for part in (x, y, weights))
         if not weights.sum():
-            raise ValueError("calibrate: expected rows that weigh more than 0, all weigh 0")
+            raise ValueError(
+                "calibrate: expected rows with labels that weigh more than 0, received none"
+            )
         given = Labelled(self.evidence(x), y, weights / weights.sum())
         made = self._of_generated(seen)
         if seen > 1 and made is None and len(np.unique(y)) < len(self.class_names):

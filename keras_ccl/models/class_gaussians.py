@@ -25,6 +25,9 @@ A class of few rows has less, as if so many more had told nothing of its own."""
 
 ROWS_AT_ONCE = 512
 
+HELD_EVERY, MOST_HELD = 5, 2000
+"""Of the rows of a task, the share and the number that tell how sure the Gaussians may be."""
+
 
 Batches = Iterable[tuple[tf.Tensor, ...]]
 """Of rows `[B, D]` and labels `[B]`, with weights `[B]` or without."""
@@ -100,13 +103,15 @@ class ClassGaussians(keras.layers.Layer):
         self.add(batches, new > 0)
         self.new.assign(new)
 
-    def end(self, batches: Batches) -> None:
+    def end(self, batches: Batches, answered: Batches = ()) -> None:
         """Add the rows of the other classes; no class is new any more.
 
         Args:
             batches: of the rows of the same task.
+            answered: of rows that `begin` did not see, having had no label.
         """
         self.add(batches, self.new.numpy() == 0)
+        self.add(answered, np.full(self.new.shape[0], True))
         self.new.assign(np.zeros_like(self.new.numpy()))
 
     def add(self, batches: Batches, wanted: np.ndarray) -> None:
@@ -178,10 +183,30 @@ def _rows_by_class(
     for x, y, *weight in batches:
         rows, classes = x.numpy().astype(np.float64), y.numpy()
         weights = weight[0].numpy().astype(np.float64) if weight else np.ones(len(rows))
-        for k in np.unique(classes[wanted[classes]]):
+        for k in np.unique(classes[(classes >= 0) & wanted[classes]]):
             of_k = classes == k
             waiting[k].append((rows[of_k], weights[of_k]))
             if sum(len(part) for part, _ in waiting[k]) >= ROWS_AT_ONCE:
                 yield joined(k)
     for k in list(waiting):
         yield joined(k)
+
+
+def but_some(
+    batches: Batches, held: list[tuple[np.ndarray, ...]]
+) -> Iterator[tuple[tf.Tensor, ...]]:
+    """Batches of the rows that have a label but for some, which are put into a list.
+
+    Args:
+        batches: of rows `[B, D]` and labels `[B]`, -1 for a row without one.
+        held: of (x, y, weight), which is added to.
+    """
+    for x, y, *weight in batches:
+        rows = x, y, weight[0] if weight else tf.ones(len(x))
+        parts = [tf.boolean_mask(part, y >= 0) for part in rows]
+        out = np.arange(len(parts[0])) % HELD_EVERY == HELD_EVERY - 1
+        if sum(len(part) for _, part, _ in held) < MOST_HELD:
+            held.append(tuple(part.numpy()[out] for part in parts))
+        else:
+            out[:] = False
+        yield tuple(tf.boolean_mask(part, ~out) for part in parts)

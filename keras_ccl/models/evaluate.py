@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.ready_tasks import CheckedTask
 from keras_ccl.data.splits import Split, measured_batches
 from keras_ccl.data.streams import Task, TaskStream
@@ -20,8 +21,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model on the test rows of tasks: accuracy, confusion, certainty, familiarity.
 
-    Only test rows are read, and the model stays as it is. The probabilities of a calibrated model
-    are those of `identify`, of any other model those of `predict`.
+    Only test rows are read, those without a label left out, and the model stays as it is. The
+    probabilities of a calibrated model are those of `identify`, of any other those of `predict`.
 
     Args:
         model: A model that has learnt tasks, or a head in closed form.
@@ -35,8 +36,8 @@ def evaluate(
 
     Raises:
         TypeError: If `model` is none of this library, or there is something other than a task.
-        ValueError: If a task has no test rows, or rows that do not fit; for `unfamiliar` rows and a
-            model that knows no p(x).
+        ValueError: If a task has no test rows with labels, or rows that do not fit; for
+            `unfamiliar` rows and a model that knows no p(x).
     """
     if not isinstance(model, KerasTraining):
         raise TypeError(
@@ -51,6 +52,8 @@ def evaluate(
         assert split is not None
         measured.append(measure_split(model, split))
         of_task, y = _evidence_of(model, split)
+        if not len(y):
+            raise ValueError(f"{split.where}: expected a row with a label, received none")
         evidence.append(of_task)
         labels.append(y)
     logits, familiarity = _joined(evidence)
@@ -104,8 +107,13 @@ def _familiarity(model: KerasTraining, x: np.ndarray) -> np.ndarray:
 
 
 def _evidence_of(model: KerasTraining, split: Split) -> tuple[Evidence, np.ndarray]:
-    batches = [[part.numpy() for part in parts[:2]] for parts in measured_batches(split)]
-    return _joined([model.evidence(x) for x, _ in batches]), np.concatenate([y for _, y in batches])
+    """What the model has to say of the rows that have a label, and their labels."""
+    found, labels = [], []
+    for x, y in ((x.numpy(), y.numpy()) for x, y, *_ in measured_batches(split)):
+        known = y != UNLABELLED
+        found.append(model.evidence(x[known]))
+        labels.append(y[known])
+    return _joined(found), np.concatenate(labels)
 
 
 def _joined(parts: Sequence[Evidence]) -> Evidence:

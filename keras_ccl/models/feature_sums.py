@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.bounds.closed_form import Linear, Moments
+from keras_ccl.bounds.objectives import has_label
 from keras_ccl.training import replicas
 from keras_ccl.training.grown_weights import grow
 
@@ -89,12 +90,13 @@ class FeatureSums(keras.layers.Layer):
 
         Args:
             features: `[B, D]`.
-            y: `[B, K]`, one-hot.
+            y: `[B, K]`, one-hot; 0 for a row without a label, which adds nothing.
             weight: `[B]`, how much each row counts, or None.
         """
-        about = weighed = features - self.offset
+        about = features - self.offset
+        weighed = about * has_label(y)[:, tf.newaxis]
         if weight is not None:
-            y, weighed = (part * weight[:, tf.newaxis] for part in (y, about))
+            y, weighed = (part * weight[:, tf.newaxis] for part in (y, weighed))
         if self.pairs:
             rows = [
                 tf.matmul(weighed[:, block], about[:, block.start :], transpose_a=True)
@@ -117,7 +119,7 @@ class FeatureSums(keras.layers.Layer):
         Args:
             values: as `values` gives them.
             features: `[B, D]`.
-            y: `[B]`, labels.
+            y: `[B]`, labels, -1 for a row without one.
             *weight: `[B]`, how much each row counts, or nothing.
         """
         one_hot = tf.one_hot(y, self.counts.shape[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import keras
@@ -16,8 +16,9 @@ from keras_ccl.bounds.discriminants import (
     quadratic_discriminant,
     whitening,
 )
+from keras_ccl.data.answered_split import apart
 from keras_ccl.data.splits import measured_batches
-from keras_ccl.models.class_gaussians import RANK, Batches, ClassGaussians
+from keras_ccl.models.class_gaussians import RANK, Batches, ClassGaussians, but_some
 from keras_ccl.models.feature_sums import FeatureSums
 from keras_ccl.models.memory import Memory
 from keras_ccl.training import replicas
@@ -31,9 +32,6 @@ MOST_SIZE = 2048
 
 ROOT_ROWS = 2000
 """Of the first task, which tell whether values are negative."""
-
-HELD_EVERY, MOST_HELD = 5, 2000
-"""Of the rows of a task, the share and the number that tell how sure the Gaussians may be."""
 
 
 class GaussianMemory(Memory):
@@ -121,6 +119,8 @@ class GaussianMemory(Memory):
             observe: a function of x that gives `[B, *shape]`.
         """
         self.rest()
+        if not split.classes:
+            return
         sums = self.feature_sums
         if not sums.counts.numpy().any():
             x, _ = split.some_rows(ROOT_ROWS, seed=0)
@@ -128,7 +128,7 @@ class GaussianMemory(Memory):
             sums.begin(split, lambda x: self._seen(observe(x)))
         values = sums.values()
         held: list[tuple[np.ndarray, ...]] = []
-        batches = _but_some(self._batches(split, observe), held)
+        batches = but_some(self._batches(split, observe), held)
         self.gaussians.begin(split.classes, self._summed(batches, values))
         self._whiten(values)
         if self.size:
@@ -158,7 +158,8 @@ class GaussianMemory(Memory):
 
     def learn(self, split: Split, observe: Callable) -> None:
         values = self.feature_sums.values()
-        self.gaussians.end(self._summed(self._batches(split, observe), values))
+        parts = (self._summed(self._batches(part, observe), values) for part in apart(split))
+        self.gaussians.end(*parts)
         self.feature_sums.assign(values)
         self._whiten(values)
         if self.size:
@@ -233,15 +234,3 @@ class Discriminant(keras.layers.Layer):
         own = tf.transpose(tf.reduce_sum(tf.square(turned), 2))
         linear = tf.matmul(white, tf.identity(self.means), transpose_b=True) + self.bias
         return self.scale * (linear + 0.5 * own)
-
-
-def _but_some(batches: Batches, held: list[tuple[np.ndarray, ...]]) -> Iterator:
-    """Batches but for some of their rows, which are put into a list of (x, y, weight)."""
-    for x, y, *weight in batches:
-        parts = x, y, weight[0] if weight else tf.ones(len(x))
-        out = np.arange(len(x)) % HELD_EVERY == HELD_EVERY - 1
-        if sum(len(part) for _, part, _ in held) < MOST_HELD:
-            held.append(tuple(part.numpy()[out] for part in parts))
-        else:
-            out[:] = False
-        yield tuple(tf.boolean_mask(part, ~out) for part in parts)

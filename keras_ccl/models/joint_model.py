@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ccl.bounds.mixtures import components_for
+from keras_ccl.bounds import mixtures
 from keras_ccl.checkpointing.layer_state import copy_state
 from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.data.validation import check_positive
@@ -151,7 +151,7 @@ class JointModel(JointDistributions):
     ) -> None:
         super().grow_to(num_classes, anew=anew)
         if components is None and self._components_follow:
-            components = components_for(num_classes)
+            components = mixtures.components_for(num_classes)
         self.prior_components = components or self.prior_components
         with self.distribute_strategy.scope():
             growing.grow_parts(self, anew=anew, knows_them=knows_them)

@@ -10,6 +10,7 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_SEED, Split
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
+from keras_ccl.models import self_labels
 from keras_ccl.models.current_and_old import MEASURED_ROWS, posterior_samples, validation_rows
 from keras_ccl.models.familiar_model import FamiliarModel
 from keras_ccl.models.joint_distributions import Inference
@@ -74,9 +75,9 @@ class JointVAE(KerasTraining, FamiliarModel):
             self.first_classes = replicas.state(self, "first_classes", (), "int32")
         self.method = method
         method.attach(self)
-        method.built = True
-        self._method_is_active = False
+        method.built, self._method_is_active = True, False
         self._traced_kind: Any = None
+        self._rows_per_label: float | None = None  # of a task where some lack one
         self._is_regularized = adds_losses(self.encoder, self.observed_shape) or any(
             adds_losses(network, (self.latent_dim,)) for network in (self.decoder, self.classifier)
         )
@@ -118,7 +119,7 @@ class JointVAE(KerasTraining, FamiliarModel):
         return {"regularization": sum_of_losses(self.encoder, self.decoder, self.classifier)}
 
     def training_rows(self, x: tf.Tensor, y: tf.Tensor) -> step_rows.Rows:
-        """The rows of one step for a batch x `[B, ...]`, y `[B, K]` of the current task."""
+        """The rows of one step for a batch x `[B, ...]`, y `[B, K]`."""
         if self._method_is_active:
             return self.method.rows(self, x, y)
         return step_rows.current_only(x, y)
@@ -140,11 +141,9 @@ class JointVAE(KerasTraining, FamiliarModel):
         )
 
     def mean_terms(self, rows: step_rows.Rows, found: Inference) -> dict[str, tf.Tensor]:
-        """Every term of the loss by name: its weighted mean over the rows, a scalar, nats.
-
-        The terms of a method that is not active yet are 0.
-        """
+        """Every term of the loss: its weighted mean over rows, nats; 0 of a method not active."""
         terms = self.joint_terms(rows, found, training=True)
+        terms["classification"] = self_labels.label_term(self, rows, terms["classification"])
         means = {k: objectives.weighted_mean(term, rows.weight) for k, term in terms.items()}
         if self._method_is_active:
             means |= self.method.terms(self, rows, found)
@@ -156,6 +155,7 @@ class JointVAE(KerasTraining, FamiliarModel):
         met = tf.sign(replicas.over_replicas(tf.reduce_sum(y, 0)))
         self.task_classes.assign(tf.maximum(self.task_classes, met))
         rows = step_rows.weighed(self.training_rows(x, y), weight)
+        rows = self_labels.with_own_labels(self, rows, self._rows_per_label)
         seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
         loss_scale = self.optimizer.scale_loss(tf.constant(1.0))
         with tf.GradientTape() as tape:
@@ -168,7 +168,7 @@ class JointVAE(KerasTraining, FamiliarModel):
         gradients = tape.gradient(scaled, variables)
         self.optimizer.apply(gradients, variables)
         self.method.after_step(self, gradients, loss_scale)
-        parts = rows.y, found.p_y.logits_parameter(), weight
+        parts = y, found.p_y.logits_parameter(), weight
         current = (part if part is None else part[: rows.current] for part in parts)
         logs = self.measure({"loss": loss, **means}, *current)
         return replicas.reducible_logs(logs)
@@ -187,14 +187,13 @@ class JointVAE(KerasTraining, FamiliarModel):
         if weight is not None:
             values = {name: weight * value for name, value in values.items()}
         values["loss"] += sum(regularization.values())
-        logits = self.answer(x, found.q)
-        logs = self.measure({**values, **regularization}, y, logits, weight)
+        logs = self.measure({**values, **regularization}, y, self.answer(x, found.q), weight)
         return replicas.reducible_logs(logs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Trace the step again when the method becomes active, or its variant another."""
         active = self.method.is_active(int(self.tasks_seen.numpy()))
-        kind = (active, active and self.method.variant)
+        kind = (active, active and self.method.variant, self._rows_per_label)
         force, self._traced_kind = force or kind != self._traced_kind, kind
         self._method_is_active = active
         return super().make_train_function(force)
@@ -208,10 +207,10 @@ class JointVAE(KerasTraining, FamiliarModel):
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is; and with further rows."""
         super().begin_task(task)
-        if not task.continues:
-            if self.observation.asks_for_rows and not self.tasks_seen.numpy():
-                self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
-            self.task_classes.assign(tf.zeros_like(self.task_classes))
+        if self.observation.asks_for_rows and not (task.continues or self.tasks_seen.numpy()):
+            self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
+        if self._rows_per_label is None or not task.continues:
+            self._rows_per_label = self_labels.begin_task(self, task)
         begin_memory(self, task)
         self.method.begin_task(self, task)
 
@@ -223,9 +222,10 @@ class JointVAE(KerasTraining, FamiliarModel):
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
+        answered, self._rows_per_label = self_labels.answered(self, task), None
         if self.prior == "mixture":
-            self.p_z.fit(*posterior_samples(self, task), seed=int(self.next_seed()[1]))
-        end_memory(self, task)
+            self.p_z.fit(*posterior_samples(self, answered), seed=int(self.next_seed()[1]))
+        end_memory(self, answered if task.train.classes else task)
         self.method.end_task(self, task)
         self.tasks_seen.assign_add(1)
 

@@ -11,7 +11,7 @@ from keras_ccl.data.splits import as_split
 from keras_ccl.data.validation import check_rows, check_weight
 from keras_ccl.models.calibrated import Calibrated
 from keras_ccl.models.step_metrics import StepMetrics
-from keras_ccl.models.user_metrics import AsGiven, as_metrics, grow_metrics, one_row
+from keras_ccl.models.user_metrics import Accuracy, AsGiven, as_metrics, grow_metrics, one_row
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.results.stream_history import StreamHistory
 from keras_ccl.training.fit_one_task import fit_one_task
@@ -79,7 +79,7 @@ class KerasTraining(Calibrated):
                 )
         taken = {*self.step_metrics.means, "accuracy"}
         with self.distribute_strategy.scope():
-            own = keras.metrics.CategoricalAccuracy(name="accuracy")
+            own = Accuracy()
             measured, weighted = (
                 as_metrics(option, given, self.num_classes, taken=taken)
                 for option, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))
@@ -137,7 +137,7 @@ class KerasTraining(Calibrated):
 
         Args:
             values: as in `StepMetrics.update`.
-            y: `[B, K]`, one-hot.
+            y: `[B, K]`, one-hot; 0 for a row without a label, which no metric counts.
             logits: `[B, K]`, of p(y|x).
             weight: `[B]`, of the rows, or None.
 

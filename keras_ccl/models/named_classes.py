@@ -43,8 +43,8 @@ class NamedClasses(keras.Model):
         return self.labels is not None and self.labels.is_open
 
     def lacks_classes(self, task: ReadyTask) -> bool:
-        """Whether there are classes that a task has no rows of."""
-        return len(task.train.classes) < self.num_classes
+        """Whether there are classes that a task has no rows of; without any label, none."""
+        return 0 < len(task.train.classes) < self.num_classes
 
     def meet(self, labels: LabelBook | None) -> None:
         """Have room for the classes of a task that begins.

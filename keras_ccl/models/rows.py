@@ -14,11 +14,14 @@ class Rows(NamedTuple):
 
     Attributes:
         x: `[N, ...]`.
-        y: `[N, K]`, one-hot or probabilities.
+        y: `[N, K]`, one-hot or probabilities; 0 for a row without a label.
         weight: `[N]`, adding up to 1: the share of each row in the mean.
         current: how many of the rows are of the current task.
         q_teacher: the teacher's posteriors of the other rows, batch shape `[N - current]`, or None
             where there are no others.
+        label_weight: `[N]`, how much the label of each row counts, and
+        nearby: the current rows moved a little, as the encoder sees them; both None but where
+            some rows of the task have no label (`self_labels`).
     """
 
     x: tf.Tensor
@@ -26,6 +29,8 @@ class Rows(NamedTuple):
     weight: tf.Tensor
     current: tf.Tensor
     q_teacher: tfd.Distribution | None = None
+    label_weight: tf.Tensor | None = None
+    nearby: tf.Tensor | None = None
 
 
 class Generated(NamedTuple):

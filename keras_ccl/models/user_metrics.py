@@ -1,37 +1,69 @@
 """The metrics that a user gives to `compile`, as the step of a joint model updates them."""
 
+import inspect
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_ccl.bounds.objectives import has_label
 from keras_ccl.training.grown_weights import grow_alike
 
 
-class OfIndices(keras.metrics.Metric):
-    """A metric of integer labels, where the labels of a step are one-hot.
+class Accuracy(keras.metrics.CategoricalAccuracy):
+    """The accuracy on rows that have a label; NaN where there was none."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
+        weight = has_label(y_true)
+        super().update_state(y_true, y_pred, _times(weight, sample_weight))
+
+    def result(self) -> tf.Tensor:
+        return tf.where(self.count > 0, super().result(), np.nan)
+
+
+class OfLabelled(keras.metrics.Metric):
+    """A metric of the rows that have a label, where labels are one-hot.
 
     Args:
         metric: the metric, such as `SparseTopKCategoricalAccuracy`.
+        sparse: whether its labels are integers.
     """
 
-    def __init__(self, metric: keras.metrics.Metric) -> None:
+    def __init__(self, metric: keras.metrics.Metric, *, sparse: bool) -> None:
         super().__init__(name=metric.name)
-        self.metric = metric
+        self.metric, self.sparse = metric, sparse
+        parameters = inspect.signature(metric.update_state).parameters.values()
+        self._weighs = any(p.name == "sample_weight" or p.kind == p.VAR_KEYWORD for p in parameters)
         if hasattr(metric, "_direction"):
             self._direction = metric._direction  # what Keras's callbacks look at
 
     def update_state(
         self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> None:
-        self.metric.update_state(tf.argmax(y_true, -1), y_pred, sample_weight=sample_weight)
+        labelled = has_label(y_true)
+        y_true = tf.argmax(y_true, -1) if self.sparse else y_true
+        if self._weighs:
+            weight = _times(labelled, sample_weight)
+            self.metric.update_state(y_true, y_pred, sample_weight=weight)
+        else:
+            self.metric.update_state(*(part[labelled > 0] for part in (y_true, y_pred)))
 
     def result(self) -> tf.Tensor:
         return self.metric.result()
 
     def reset_state(self) -> None:
         self.metric.reset_state()
+
+
+def _times(weight: tf.Tensor, other: tf.Tensor | None) -> tf.Tensor:
+    return weight if other is None else weight * tf.cast(other, weight.dtype)
 
 
 def as_metrics(
@@ -65,7 +97,7 @@ def as_metrics(
 
 def _as_metric(identifier: Any) -> keras.metrics.Metric:
     if isinstance(identifier, str) and identifier.lower() in ("acc", "accuracy"):
-        return keras.metrics.CategoricalAccuracy(name=identifier)
+        return OfLabelled(keras.metrics.CategoricalAccuracy(name=identifier), sparse=False)
     found = keras.metrics.get(identifier)
     if not isinstance(found, keras.metrics.Metric):
         name = identifier if isinstance(identifier, str) else found.__name__
@@ -74,7 +106,7 @@ def _as_metric(identifier: Any) -> keras.metrics.Metric:
         found.name = identifier  # as Keras calls it
     kinds = (type(found), getattr(found, "_fn", None))
     sparse = any(getattr(kind, "__name__", "").lower().startswith("sparse") for kind in kinds)
-    return OfIndices(found) if getattr(found, "sparse_y_true", sparse) else found
+    return OfLabelled(found, sparse=getattr(found, "sparse_y_true", sparse))
 
 
 def _try(option: str, metric: keras.metrics.Metric, num_classes: int) -> None:
@@ -111,7 +143,7 @@ def grow_metrics(metrics: Sequence[keras.metrics.Metric], num_classes: int) -> N
         ValueError: for a metric that was made for another number of classes.
     """
     for metric in metrics:
-        given = metric.metric if isinstance(metric, OfIndices) else metric
+        given = metric.metric if isinstance(metric, OfLabelled) else metric
         if all(len(variable.shape) == 0 for variable in given.variables):
             continue
         twin = type(given).from_config(given.get_config())

@@ -16,6 +16,8 @@ from keras_ccl.results.strict_json import null_to_nan, strict_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MADE_WITH = ("method", "options", "seed", "tasks_before")
+
 
 class TaskHistory:
     """The accuracy matrix R, the negative ELBO, and the Keras history of each task.
@@ -30,6 +32,7 @@ class TaskHistory:
     Attributes:
         task_names: The names of the tasks learnt.
         epochs: The `History.history` of each task, a dict of lists.
+        unlabelled: The number of train rows of each task that had no label.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class TaskHistory:
         self.tasks_before = tasks_before
         self.task_names: list[str] = []
         self.epochs: list[dict[str, list[float]]] = []
+        self.unlabelled: list[int] = []
         self._accuracy: list[list[float]] = []
         self._negative_elbo: list[list[float]] = []
 
@@ -58,6 +62,7 @@ class TaskHistory:
         accuracy: Sequence[float],
         negative_elbo: Sequence[float],
         epochs: Mapping[str, Iterable[float]],
+        unlabelled: int = 0,
     ) -> None:
         """Add the results after the k-th task.
 
@@ -67,9 +72,10 @@ class TaskHistory:
                 of the life of the model; NaN for a task without test rows.
             negative_elbo: The mean negative ELBO on each of them, in nats; NaN likewise.
             epochs: The Keras history of the task.
+            unlabelled: The number of its train rows that had no label.
 
         Raises:
-            ValueError: If there are not that many values.
+            ValueError: If there are not that many values; nothing is added then.
         """
         here, ever = len(self) + 1, self.tasks_before + len(self) + 1
         expected = f"{here} values" if here == ever else f"{here} or {ever} values"
@@ -80,6 +86,7 @@ class TaskHistory:
         for rows, row in ((self._accuracy, accuracy), (self._negative_elbo, negative_elbo)):
             rows.append([math.nan] * (ever - len(row)) + [float(value) for value in row])
         self.epochs.append({name: [float(v) for v in values] for name, values in epochs.items()})
+        self.unlabelled.append(int(unlabelled))
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -112,7 +119,7 @@ class TaskHistory:
 
     @property
     def backward_transfer(self) -> float:
-        """The backward transfer; see `metrics.backward_transfer`."""
+        """The backward transfer of the stream; see `metrics.backward_transfer`."""
         return metrics.backward_transfer(self.accuracy)
 
     def __add__(self, later: "TaskHistory") -> "TaskHistory":
@@ -133,10 +140,10 @@ class TaskHistory:
                 f"expected a history that begins after task {expected}, received one that begins "
                 f"after task {later.tasks_before}"
             )
-        names = ("method", "options", "seed", "tasks_before")
-        both = TaskHistory(**{name: getattr(self, name) for name in names})
-        for p in (self, later):
-            for row in zip(p.task_names, p._accuracy, p._negative_elbo, p.epochs, strict=True):
+        both = TaskHistory(**{name: getattr(self, name) for name in MADE_WITH})
+        for part in (self, later):
+            rows = part.task_names, part._accuracy, part._negative_elbo, part.epochs
+            for row in zip(*rows, part.unlabelled, strict=True):
                 both.append(*row)
         return both
 
@@ -149,20 +156,10 @@ class TaskHistory:
         Returns:
             The JSON text.
         """
-        content = {
-            "method": self.method,
-            "options": self.options,
-            "seed": self.seed,
-            "tasks_before": self.tasks_before,
-            "tasks": self.task_names,
-            "accuracy": self.accuracy,
-            "negative_elbo": self.negative_elbo,
-            "average_accuracy": self.average_accuracy,
-            "average_negative_elbo": self.average_negative_elbo,
-            "forgetting": self.forgetting,
-            "backward_transfer": self.backward_transfer,
-            "epochs": self.epochs,
-        }
+        measured = ("accuracy", "negative_elbo", "average_accuracy", "average_negative_elbo")
+        names = (*measured, "forgetting", "backward_transfer", "epochs", "unlabelled")
+        content = {name: getattr(self, name) for name in MADE_WITH} | {"tasks": self.task_names}
+        content |= {name: getattr(self, name) for name in names}
         return strict_json(content, path)
 
     @classmethod
@@ -180,16 +177,16 @@ class TaskHistory:
         """
         try:
             content = json.loads(text)
-            names = ("method", "options", "seed", "tasks_before")
-            history = cls(**{name: content[name] for name in names})
+            history = cls(**{name: content[name] for name in MADE_WITH})
             columns = ("tasks", "accuracy", "negative_elbo", "epochs")
             names, accuracies, elbos, records = (content[name] for name in columns)
             first = history.tasks_before
-            rows = zip(names, accuracies[first:], elbos[first:], records, strict=True)
-            for seen, (name, accuracy, elbo, epochs) in enumerate(rows, start=first + 1):
+            missing = content.get("unlabelled", [0] * len(names))  # older files tell none
+            rows = zip(names, accuracies[first:], elbos[first:], records, missing, strict=True)
+            for seen, (name, accuracy, elbo, epochs, number) in enumerate(rows, start=first + 1):
                 epochs = {key: null_to_nan(values) for key, values in epochs.items()}
                 measured = [null_to_nan(row[:seen]) for row in (accuracy, elbo)]
-                history.append(name, measured[0], measured[1], epochs)
+                history.append(name, measured[0], measured[1], epochs, number)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not the JSON of a TaskHistory: {error!r}") from error
         return history
@@ -219,6 +216,7 @@ class TaskHistory:
 
         Raises:
             ImportError: If there is a folder, but no matplotlib.
+            ValueError: If there is a folder, but no task was learnt.
         """
         if folder is not None:
             write_report(self, folder, evaluation, title)

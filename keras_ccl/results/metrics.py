@@ -116,14 +116,14 @@ def check_matrix(accuracy: ArrayLike) -> np.ndarray:
 
 
 def lower_triangular(rows: Sequence[Sequence[float]], before: int) -> np.ndarray:
-    """Build a square matrix from the last rows of its lower triangle, NaN elsewhere.
+    """Build a square matrix from the last rows of its lower triangle.
 
     Args:
-        rows: One for each task from `before` on; row k has the tasks up to k.
-        before: How many rows there were before, which are not known.
+        rows: One more value in each than in the one before.
+        before: The number of rows above them.
 
     Returns:
-        `[T, T]`.
+        The matrix, NaN elsewhere.
     """
     matrix = np.full((before + len(rows),) * 2, np.nan)
     for k, row in enumerate(rows, start=before):

@@ -24,6 +24,7 @@ class StreamHistory:
         reasons: Of each hand-over: `"change"`, `"rows"` or `"end"`.
         noticed: How many rows had come when a hand-over was made: those of the block in which a
             change was found, too.
+        unlabelled: How many of the rows of each segment had no label.
         epochs: The logs of each segment, a dict of lists: of each block, then of each epoch of the
             rows held.
         rows: How many rows had come at each measurement, `[M]`.
@@ -44,6 +45,7 @@ class StreamHistory:
         self.boundaries: list[int] = []
         self.reasons: list[str] = []
         self.noticed: list[int] = []
+        self.unlabelled: list[int] = []
         self.epochs: list[dict[str, list[float]]] = []
         self.rows: list[int] = []
         self._accuracy: list[list[float]] = []
@@ -52,12 +54,19 @@ class StreamHistory:
         return len(self.boundaries)
 
     def handed_over(
-        self, row: int, reason: str, noticed: int, epochs: Mapping[str, Sequence[float]]
+        self,
+        row: int,
+        reason: str,
+        *,
+        noticed: int,
+        unlabelled: int,
+        epochs: Mapping[str, Sequence[float]],
     ) -> None:
         """Add a hand-over; the arguments are of the attributes."""
         self.boundaries.append(row)
         self.reasons.append(reason)
         self.noticed.append(noticed)
+        self.unlabelled.append(unlabelled)
         self.epochs.append({name: [float(v) for v in values] for name, values in epochs.items()})
 
     def measured(self, row: int, accuracy: Sequence[float]) -> None:
@@ -106,6 +115,8 @@ class StreamHistory:
         Returns:
             The JSON text.
         """
-        names = ("method", "options", "seed", "tasks_before", "boundaries", "reasons", "noticed")
-        content = {name: getattr(self, name) for name in (*names, "rows", "accuracy", "epochs")}
+        of_run = ("method", "options", "seed", "tasks_before")
+        of_segments = ("boundaries", "reasons", "noticed", "unlabelled", "epochs")
+        names = (*of_run, *of_segments, "rows", "accuracy")
+        content = {name: getattr(self, name) for name in names}
         return strict_json(content, path)

@@ -20,14 +20,12 @@ def find_change(before: np.ndarray, block: np.ndarray) -> int | None:
 
     Args:
         before: the terms of the bound, in nats, of the latest rows before, `[M, C]`, each taken
-            before the row was learnt.
+            before the row was learnt; NaN where a row has no such term.
         block: those of the block, `[N, C]`.
 
     Returns:
         The first row of the block, from 0, after the change; None if there is none.
     """
-    if len(before) < FEWEST_ROWS or len(block) < FEWEST_ROWS:
-        return None
     found = [_of_term(b, n) for b, n in zip(before.T, block.T, strict=True)]
     z, row = max(found)
     return row if z > 0 else None
@@ -35,6 +33,10 @@ def find_change(before: np.ndarray, block: np.ndarray) -> int | None:
 
 def _of_term(before: np.ndarray, block: np.ndarray) -> tuple[float, int]:
     """How many standard errors a term falls, 0 where that is no change, and from which row on."""
+    known = np.flatnonzero(~np.isnan(block))
+    before, block = before[~np.isnan(before)], block[known]
+    if len(before) < FEWEST_ROWS or len(block) < FEWEST_ROWS:
+        return 0.0, 0
     deviation = max(float(before.std()), 1.0)
     last = len(block) - FEWEST_ROWS
     sums = np.concatenate([[0.0], np.cumsum(block, dtype=np.float64)])
@@ -44,4 +46,4 @@ def _of_term(before: np.ndarray, block: np.ndarray) -> tuple[float, int]:
     z = fall / (deviation * np.sqrt(1 / earlier + 1 / later))
     row = int(z.argmax())
     is_change = fall[row] > LEAST_FALL * deviation and z[row] > LEAST_Z
-    return (float(z[row]), row) if is_change else (0.0, 0)
+    return (float(z[row]), int(known[row])) if is_change else (0.0, 0)

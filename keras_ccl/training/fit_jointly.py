@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.data.ready_tasks import CheckedTask, checked_tasks
-from keras_ccl.data.streams import Task, TaskStream, as_stream
+from keras_ccl.data.tasks import Task, TaskStream, as_stream
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.evaluation import evaluate_tasks
 from keras_ccl.training.fit_tasks import fit_tasks
@@ -51,7 +51,7 @@ def fit_jointly(
         record = fit_tasks(model, TaskStream([together]), checkpoint_dir=folder, **options)
         history.options, history.seed = record.options, record.seed
         row = evaluate_tasks(model, measured[:k])
-        history.append(measured[k - 1].name, *row, record.epochs[0])
+        history.append(measured[k - 1].name, *row, record.epochs[0], record.unlabelled[0])
     return model, history
 
 

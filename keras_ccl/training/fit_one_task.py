@@ -14,6 +14,7 @@ from keras_ccl.data.keras_rows import (
     together,
     weigh_classes,
 )
+from keras_ccl.data.missing_labels import check_some_label
 from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import Split, as_split
 from keras_ccl.data.validation import check_choice, check_positive, check_share
@@ -52,7 +53,7 @@ def fit_one_task(
     Args:
         model: the student, compiled.
         x: inputs `[N, *input_shape]`, or rows with labels in any form that `fit_tasks` takes.
-        y: the labels of inputs: integers `[N]` or `[N, 1]`, or one-hot `[N, K]`.
+        y: the labels of inputs, as in `fit_tasks`.
         batch_size: as in Keras, like all that follow but for what is said.
         epochs: of the task.
         verbose: Keras's own display.
@@ -69,7 +70,7 @@ def fit_one_task(
         validation_freq: as in Keras.
 
     Returns:
-        Keras's `History`.
+        Keras's `History`, whose `params` also hold how many rows are `unlabelled`.
 
     Raises:
         TypeError, ValueError: for rows or options that do not fit, before any weight changes.
@@ -118,6 +119,7 @@ def fit_one_task(
             validation_steps=validation_steps,
             validation_freq=validation_freq,
         )
+    history.params["unlabelled"] = task.train.unlabelled
     model.end_task(task)
     tell(given, "on_task_end", model, task)
     return history
@@ -146,6 +148,7 @@ def _as_task(
         )
     elif validation_split:
         train, held_out = train.hold_out(validation_split)
+    check_some_label(train, number)
     held = held_out and held_out.held()
     return ReadyTask(number, f"task {number}", train.held(), held, spec.labels)
 

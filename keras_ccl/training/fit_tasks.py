@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_ccl.data.streams import Task
+from keras_ccl.data.tasks import Task
 from keras_ccl.results.history import TaskHistory
 from keras_ccl.training.evaluation import evaluate_tasks
 from keras_ccl.training.plan import Plan
@@ -40,7 +40,8 @@ def fit_tasks(
         tasks: a `TaskStream`, or a list of `Task`s or of rows: tuples (x, y) or (x, y,
             sample_weight) of arrays, lists or data frames, `tf.data.Dataset`s, batched or not,
             `keras.utils.PyDataset`s, or functions that return one of these or a generator; x
-            `[N, *input_shape]`, y integers `[N]` or `[N, 1]`, or one-hot `[N, K]`. With a
+            `[N, *input_shape]`, y integers or names `[N]` or `[N, 1]`, or one-hot `[N, K]`. A row
+            without a label has -1, None, or 0 in each place; see `models/self_labels.py`. With a
             Bernoulli likelihood x of dtype uint8 is divided by 255. Arrays are shuffled anew each
             epoch; everything else keeps its order.
         earlier: the tasks that the model had learnt before, again, to measure it on their test rows

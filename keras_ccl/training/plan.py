@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_ccl.data.keras_rows import check_class_weight, check_executions
 from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask, checked_tasks, earlier_tasks
-from keras_ccl.data.streams import Task, as_stream
+from keras_ccl.data.tasks import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import optimizer, replicas
 from keras_ccl.training.budgets import Budget, batch_size_for, check_epochs, epochs_for

@@ -115,6 +115,9 @@ class Run:
             self._progress.say_once(f"chosen for {task.train.rows} rows: {', '.join(chosen)}")
         if task.train.scaled:
             self._progress.say_once(SAID_OF_BYTES)
+        if task.train.unlabelled:
+            missing = f"{task.train.unlabelled} of {task.train.rows} rows have no label"
+            self._progress.say_once(f"task {task.number}: {missing}")
         self._logs = EpochLogs()
         decay = self._decay(task, budget)
         shown = self._callbacks.begin_task(task, self.history, self._logs, first_epoch)
@@ -164,7 +167,8 @@ class Run:
             task: the task just learnt.
             row: accuracy and negative ELBO of each task so far.
         """
-        self.history.append(task.name, *row, self._logs.without_task())
+        epochs = self._logs.without_task()
+        self.history.append(task.name, *row, epochs, task.train.unlabelled)
         self._callbacks.end_task(task)
         index = task.number - self._plan.first_number
         self._checkpoints.task_done(self._model, index, self.history)

@@ -139,7 +139,13 @@ class StreamRun:
         self._fit(task, size, self._whole(steps), epochs, decays=True)
         model.end_task(task)
         row = self._came
-        self.history.handed_over(row, reason, noticed or row, self._logs.without_task())
+        self.history.handed_over(
+            row,
+            reason,
+            noticed=noticed or row,
+            unlabelled=self._segment.unlabelled,
+            epochs=self._logs.without_task(),
+        )
         if not self._silent:
             print(f"{task.name}: handed over, {reason}", flush=True)
         self._measure()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from keras_ccl.bounds.distributions import standard_normal
 from keras_ccl.bounds.divergences import kl_divergence
 from keras_ccl.data.array_split import ArraySplit
+from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.splits import MEASURING_BATCH, MEASURING_SEED
 from keras_ccl.training.change import find_change
 
@@ -92,7 +94,7 @@ class _Copy:
         self.usual = self.latest = np.zeros((0, 2), np.float32)
 
     def take(self, rows: ArraySplit) -> None:
-        """Note the bound on log p(x), and log p(y|z), of each row, in nats."""
+        """Note the bound on log p(x), and log p(y|z) or NaN without a label, of each row, nats."""
         starts = range(0, rows.rows, MEASURING_BATCH)
         parts = [(rows.x[i : i + MEASURING_BATCH], rows.y[i : i + MEASURING_BATCH]) for i in starts]
         found = [self._terms(*map(tf.constant, part)).numpy() for part in parts]
@@ -110,4 +112,5 @@ class _Copy:
         each = tf.math.log_softmax(tf.cast(found.p_y.logits_parameter(), tf.float32))
         of_y = tf.reduce_sum(each * tf.one_hot(y, self.num_classes), 1)
         of_y = tf.where(y < self.num_classes, of_y, UNKNOWN_CLASS)
+        of_y = tf.where(y == UNLABELLED, math.nan, of_y)
         return tf.stack([tf.cast(of_x, tf.float32), of_y], 1)

@@ -14,6 +14,7 @@ import keras_ccl as ccl
 
 sys.path.insert(0, str(ROOT / "examples"))
 import compare
+import few_labels
 import mnist_fashion
 import multi_worker
 import new_classes
@@ -28,6 +29,7 @@ EXAMPLES = {
     permuted_mnist: ["original", "permutation 1"],
     split_mnist: ["classes 0, 1", "classes 2, 3"],
     mnist_fashion: ["mnist", "fashion_mnist"],
+    few_labels: ["classes 0, 1", "classes 2, 3", "without a label, by task: ["],
     new_classes: ["classes T-shirt/top, Trouser", "classes Pullover, Dress"],
     rotated_fashion: ["0 degrees", "90 degrees"],
 }
@@ -114,9 +116,8 @@ def test_ctrl_c_ends_in_one_line(flags, told, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_compare_writes_a_history_and_a_model_per_method_and_seed(few, tmp_path, capsys):
-    command = ["permuted", "--methods", "vae-cl", "joint", "--seeds", "1", "2"]
-    command += ["--tasks", "1", "--epochs", "1", "--classification-weight", "200"]
-    compare.main([*command, "--out", str(tmp_path)])
+    flags = "--methods vae-cl joint --seeds 1 2 --tasks 1 --epochs 1 --classification-weight 200"
+    compare.main(["permuted", *flags.split(), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     for method in ("vae-cl", "joint"):
         reached = []
@@ -145,8 +146,8 @@ def test_joint_training_goes_on_from_its_checkpoints(few, tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_heads_stand_beside_the_other_methods(tmp_path, capsys):
-    command = ["split", "--tasks", "2", "--methods", "lda", "nearest-mean", "vae-cl"]
-    compare.main([*command, "--epochs", "1", "--out", str(tmp_path)])
+    flags = "split --tasks 2 --methods lda nearest-mean vae-cl --epochs 1"
+    compare.main([*flags.split(), "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "kept beside the networks: 1.4 MB" in printed and "chosen for" in printed
     found = {
@@ -157,7 +158,7 @@ def test_heads_stand_beside_the_other_methods(tmp_path, capsys):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
     """vae-cl forgets, EWC less, CCL-GM far less, joint training not at all."""
     methods = "vae-cl", "ewc", "ccl-gm", "joint"
@@ -176,10 +177,9 @@ def test_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_sweep_prints_code_that_builds_its_best_trial(few, tmp_path, capsys):
-    command = ["--trials", "1", "--tasks", "1", "--epochs", "1", "--dense-only"]
-    sweep.main([*command, "--out", str(tmp_path)])
-    printed = capsys.readouterr().out
-    code = printed[printed.index("ccl.CCLGM(") :]
+    flags = "--trials 1 --tasks 1 --epochs 1 --dense-only"
+    sweep.main([*flags.split(), "--out", str(tmp_path)])
+    code = "ccl.CCLGM(" + capsys.readouterr().out.partition("ccl.CCLGM(")[2]
     assert isinstance(eval(code, {"ccl": ccl}), ccl.CCLGM)
 
 

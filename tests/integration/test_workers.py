@@ -54,6 +54,7 @@ def test_both_workers_hold_the_weights_of_one_process_with_two_replicas(together
     assert_same(together[0], alone, 1e-5)
 
 
+@pytest.mark.release
 def test_ewc_finds_the_same_fisher_information_on_both_workers_as_in_one_process(tmp_path):
     options = ["--epochs", "2", "--method", "EWC"]
     (alone,) = trained(tmp_path, tmp_path / "alone", *options, workers=1)
@@ -73,6 +74,7 @@ def test_a_lost_worker_is_named_and_the_run_goes_on(together, tmp_path):
     assert_same(together[0], resumed, 1e-5)
 
 
+@pytest.mark.release
 def test_the_example_runs_two_workers(tmp_path):
     options = ["--tasks", 1, "--epochs", 1, "--out", tmp_path]
     done = run_script("examples/multi_worker.py", *options)
