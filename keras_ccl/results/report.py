@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ccl.results import plotting
+from keras_ccl.results.drawing import save_figure
 from keras_ccl.results.evaluation import Evaluation
 from keras_ccl.results.history_figures import named
 
@@ -63,7 +64,7 @@ def write_report(
     to = Path(folder)
     to.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(to / f"{name}.png", dpi=150)
+        save_figure(figure, to / f"{name}.png")
     history.to_json(to / "history.json")
     if evaluation is not None:
         evaluation.to_json(to / "evaluation.json")
