@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_ccl.results import drawing
+
 Run = dict[str, Any]
 """What was measured of one run: epochs, seconds, cpu_seconds, accuracy."""
 
@@ -69,24 +71,23 @@ def in_words(stream: str, peer: str, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(streams: Mapping[str, Curves], path: Path, *, broad: str) -> None:
+def draw(streams: Mapping[str, Curves], path: Path, *, broad: str, title: str) -> None:
     """One panel per stream, seconds on a log axis.
 
     Args:
         streams: curves by the name of their stream.
         path: the file to write.
         broad: the contender that a broad line is drawn for.
+        title: what stands above the figure.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.4 * len(streams), 3.8), layout="constrained")
-    panels = figure.subplots(1, len(streams), squeeze=False)[0]
+    figure, panels = drawing.panels(len(streams), title)
     for axes, (stream, curves) in zip(panels, streams.items(), strict=True):
-        for name, runs in curves.items():
+        drawing.label_axes(axes, f"{stream} MNIST", "seconds of training", "accuracy")
+        drawing.from_floor(axes, 0.0)
+        axes.set_xscale("log")
+        for number, (name, runs) in enumerate(curves.items()):
             points = np.array(sorted((run["seconds"], run["accuracy"]) for run in runs))
-            axes.plot(*points.T, marker="o", linewidth=3 if name == broad else 1.2, label=name)
-        axes.set(xscale="log", xlabel="seconds of training", ylabel="average accuracy at the end")
-        axes.set_title(f"{stream} MNIST", fontsize=10, loc="left")
-        axes.grid(alpha=0.3)
+            style = drawing.style_of(number) | {"linewidth": 3 if name == broad else 1.2}
+            axes.plot(*points.T, label=name, **style)
     panels[0].legend(fontsize=8)
-    figure.savefig(path, dpi=150)
+    drawing.save_figure(figure, path)

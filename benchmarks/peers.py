@@ -172,7 +172,8 @@ def main(argv: list[str] | None = None) -> None:
         print(table(name, curves[name]))
         for peer, found in against[name].items():
             print(in_words(name, peer, found))
-    draw(curves, arguments.out / "figure.png", broad=OURS)
+    title = f"average accuracy after {arguments.tasks} tasks of a subset, seed {arguments.seed}"
+    draw(curves, arguments.out / "figure.png", broad=OURS, title=title)
     settings = {key: getattr(arguments, key) for key in ("threads", "tasks", "seed")}
     print(json.dumps({**settings, "runs": curves, "beside": against}))
 

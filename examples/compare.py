@@ -7,14 +7,16 @@
 STREAM is that of the example of the same name; `compare.py STREAM --help` lists the options.
 Joint training keeps all data and is not continual: it is the upper bound. Heads in closed form have
 no networks: they read each row once, whatever --epochs says. Writes to --out:
-history-METHOD-SEED.json and model-METHOD-SEED.keras, figure.png, and images.png of CCL-GM.
+history-METHOD-SEED.json and model-METHOD-SEED.keras, figure.png, and of CCL-GM images.png and
+overview.png: its accuracy beside the other methods, above what it generates after each task.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import figures
 import keras
 import methods
 import numpy as np
@@ -106,7 +108,11 @@ def stream_maker(arguments: argparse.Namespace) -> Callable[[int], ccl.TaskStrea
 
 
 def learn(
-    method: str, stream: ccl.TaskStream, seed: int, arguments: argparse.Namespace
+    method: str,
+    stream: ccl.TaskStream,
+    seed: int,
+    arguments: argparse.Namespace,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, ccl.TaskHistory]:
     """Learn the stream with one method."""
     options: dict[str, Any] = {"seed": seed}
@@ -115,20 +121,26 @@ def learn(
         if arguments.classification_weight is not None:
             options["classification_weight"] = arguments.classification_weight
     folder = arguments.checkpoint_dir and arguments.checkpoint_dir / f"{method}-{seed}"
-    run = {"epochs": arguments.epochs, "checkpoint_dir": folder}
+    run = {"epochs": arguments.epochs, "checkpoint_dir": folder, "callbacks": callbacks}
     return methods.learn(method, (28, 28, 1), 10, stream, **run, **options)
 
 
 def compare(
     make_stream: Callable[[int], ccl.TaskStream], names: list[str], arguments: argparse.Namespace
-) -> dict[str, list[ccl.TaskHistory]]:
-    """Learn with every method and seed, and write what comes of each: histories by method."""
-    histories = {method: [] for method in names}
+) -> tuple[dict[str, list[ccl.TaskHistory]], dict[str, np.ndarray]]:
+    """Learn with every method and seed, and write what comes of each.
+
+    Returns:
+        Histories by method, and what CCL-GM generates after each task, if it is among them.
+    """
+    histories, dreams = {method: [] for method in names}, {}
     for seed in arguments.seeds:
         stream = make_stream(seed)
         for method in names:
             print(f"{method}, seed {seed}", flush=True)
-            model, history = learn(method, stream, seed, arguments)
+            samples = figures.TeacherSamples()
+            told = [samples] if method == "ccl-gm" else []
+            model, history = learn(method, stream, seed, arguments, told)
             print(history.table(), flush=True)
             history.to_json(arguments.out / f"history-{method}-{seed}.json")
             model.save(arguments.out / f"model-{method}-{seed}.keras")
@@ -136,7 +148,9 @@ def compare(
             print(f"kept beside the networks: {model.kept_bytes / 1e6:.1f} MB", flush=True)
             if method == "ccl-gm" and seed == arguments.seeds[0]:
                 ccl.plotting.plot_images(images(model, stream), arguments.out / "images.png")
-    return histories
+                seen = [f"after {task.name}" for task in stream]
+                dreams = dict(zip(seen, samples.after_each_task(model) or [], strict=False))
+    return histories, dreams
 
 
 def images(model: ccl.JointVAE, stream: ccl.TaskStream, n: int = 16) -> dict[str, np.ndarray]:
@@ -147,6 +161,18 @@ def images(model: ccl.JointVAE, stream: ccl.TaskStream, n: int = 16) -> dict[str
         rows[f"{task.name}: test"] = x[:n]
         rows[f"{task.name}: reconstructed"] = model.reconstruct(x[:n])
     return {**rows, "generated": model.generate(n, seed=0)[0]}
+
+
+def title_of(arguments: argparse.Namespace) -> str:
+    """What stands above the figures: stream, epochs if they were named, data and seeds."""
+    streams = {
+        "permuted": "permuted mnist",
+        "mnist-fashion": "mnist, fashion_mnist, permuted mnist",
+        "rotated": "rotated fashion_mnist",
+    }
+    stream = streams.get(arguments.stream) or f"split {arguments.dataset}"
+    epochs = f", {arguments.epochs} epochs per task" if arguments.epochs else ""
+    return figures.title(stream + epochs, arguments)
 
 
 def print_averages(histories: dict[str, list[ccl.TaskHistory]]) -> None:
@@ -163,8 +189,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = running.parse(parser, argv)
     make_stream = stream_maker(arguments)
     with running.stoppable(arguments):
-        histories = compare(make_stream, methods.chosen(arguments), arguments)
-    ccl.plotting.plot_comparison(histories, arguments.out / "figure.png")
+        histories, dreams = compare(make_stream, methods.chosen(arguments), arguments)
+    title = title_of(arguments)
+    ccl.plotting.plot_comparison(histories, arguments.out / "figure.png", title=title)
+    if dreams:
+        ccl.plotting.plot_overview(histories, dreams, arguments.out / "overview.png", title=title)
     print_averages(histories)
     print(f"figure, histories and models are in {arguments.out}")
 

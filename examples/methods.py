@@ -49,6 +49,7 @@ def learn(
     *,
     epochs: int | None,
     checkpoint_dir: Path | None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     **options: Any,
 ) -> tuple[keras.Model, ccl.TaskHistory]:
     """Learn a stream with one method.
@@ -60,6 +61,7 @@ def learn(
         stream: the tasks.
         epochs: per task; heads in closed form read each row once, whatever it says.
         checkpoint_dir: as in `fit_tasks`, or None.
+        callbacks: as in `fit_tasks`; joint training and heads are not told to them.
         **options: of the model.
 
     Returns:
@@ -75,4 +77,5 @@ def learn(
         head = HEADS[method](shape, classes, **options)
         return head, head.fit_tasks(stream, checkpoint_dir=checkpoint_dir)
     model = METHODS[method](shape, classes, **options)
-    return model, model.fit_tasks(stream, epochs=epochs, checkpoint_dir=checkpoint_dir)
+    run = {"epochs": epochs, "checkpoint_dir": checkpoint_dir, "callbacks": list(callbacks)}
+    return model, model.fit_tasks(stream, **run)

@@ -7,6 +7,7 @@
 Writes to --out: history.json, figure.png, model.keras, and the exported classifier in export/.
 """
 
+import figures
 import numpy as np
 import running
 
@@ -33,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     print(history.table())
     print("classes:", ", ".join(model.class_names))
     history.to_json(arguments.out / "history.json")
-    history.plot(arguments.out / "figure.png")
+    title = figures.title(f"CCL-GM on split {arguments.dataset}", arguments)
+    history.plot(arguments.out / "figure.png", title=title)
     model.save(arguments.out / "model.keras")
     export, examples = arguments.out / "export", running.test_rows(stream[-1])
     ccl.export_student(model, export, formats="onnx", examples=examples, overwrite=True)

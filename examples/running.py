@@ -165,32 +165,6 @@ def stoppable(arguments: argparse.Namespace) -> Iterator[None]:
         sys.exit(f"\nstopped; {'the same command goes on' if kept else 'nothing was kept'}")
 
 
-class TeacherSamples(keras.callbacks.Callback):
-    """Keeps the images that the model generates after each task, for the figure.
-
-    Args:
-        rows: the number of images per task.
-    """
-
-    def __init__(self, rows: int = 16):
-        super().__init__()
-        self.rows = rows
-        self.images = []
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Draw images when the next task begins: only then has the last one ended."""
-        if int(self.model.tasks_seen.numpy()) > len(self.images):
-            self.images.append(self._draw(self.model))
-
-    def after_each_task(self, model: ccl.CCLGM) -> list[np.ndarray] | None:
-        """Images [rows, height, width, channels] of each task; None if a resumed run lacks some."""
-        images = [*self.images, self._draw(model)]
-        return images if len(images) == int(model.tasks_seen.numpy()) else None
-
-    def _draw(self, model: ccl.CCLGM) -> np.ndarray:
-        return model.generate(self.rows, seed=0)[0]
-
-
 def test_rows(task: ccl.Task) -> tuple[np.ndarray, np.ndarray]:
     """The images and labels of a task's test split."""
     return task.test() if callable(task.test) else task.test

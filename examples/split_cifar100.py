@@ -21,6 +21,7 @@ import time
 from typing import Any, NamedTuple
 
 import backbones
+import figures
 import keras
 import methods
 import running
@@ -56,7 +57,8 @@ def main(argv: list[str] | None = None) -> None:
         learnt = compare(data, backbone, methods.chosen(arguments, NAMES), arguments)
     print_table(learnt)
     histories = {method: [each.history] for method, each in learnt.items()}
-    ccl.plotting.plot_comparison(histories, arguments.out / "figure.png")
+    title = figures.title(f"{name} by classes", arguments)
+    ccl.plotting.plot_comparison(histories, arguments.out / "figure.png", title=title)
     minutes = (time.monotonic() - arguments.started) / 60
     print(f"{minutes:.1f} minutes; what was written is in {arguments.out}")
 

@@ -7,6 +7,7 @@
 Writes to --out: history.json, figure.png, model.keras, and the exported classifier in export/.
 """
 
+import figures
 import running
 
 import keras_ccl as ccl
@@ -20,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     stream = ccl.streams.split(data, classes_per_task=2)[: arguments.tasks]
 
     model = ccl.CCLGM(input_shape=(28, 28, 1), num_classes=10, seed=arguments.seed)
-    samples = running.TeacherSamples()
+    samples = figures.TeacherSamples()
     with running.stoppable(arguments):
         history = model.fit_tasks(
             stream,
@@ -31,7 +32,9 @@ def main(argv: list[str] | None = None) -> None:
 
     print(history.table())
     history.to_json(arguments.out / "history.json")
-    history.plot(arguments.out / "figure.png", samples=samples.after_each_task(model))
+    title = figures.title(f"CCL-GM on split {arguments.dataset}", arguments)
+    images = samples.after_each_task(model)
+    history.plot(arguments.out / "figure.png", samples=images, title=title)
     model.save(arguments.out / "model.keras")
     export, examples = arguments.out / "export", running.test_rows(stream[-1])
     ccl.export_student(model, export, formats="onnx", examples=examples, overwrite=True)

@@ -31,9 +31,11 @@ from keras_ccl.methods.ccl_gm import CCLGM  # noqa: E402
 from keras_ccl.methods.ewc import EWC  # noqa: E402
 from keras_ccl.methods.heads import NearestClassMean, RandomFeatureRidge, StreamingLDA  # noqa: E402
 from keras_ccl.models import networks  # noqa: E402
+from keras_ccl.models.evaluate import evaluate  # noqa: E402
 from keras_ccl.models.joint_vae import JointVAE  # noqa: E402
 from keras_ccl.models.loading import load_model  # noqa: E402
 from keras_ccl.results import metrics, plotting, uncertainty  # noqa: E402
+from keras_ccl.results.evaluation import Evaluation  # noqa: E402
 from keras_ccl.results.history import TaskHistory  # noqa: E402
 from keras_ccl.results.stream_history import StreamHistory  # noqa: E402
 from keras_ccl.training.fit_jointly import fit_jointly  # noqa: E402
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CCLGM",
     "EWC",
+    "Evaluation",
     "JointVAE",
     "NearestClassMean",
     "RandomFeatureRidge",
@@ -54,6 +57,7 @@ __all__ = [
     "TaskHistory",
     "TaskStream",
     "datasets",
+    "evaluate",
     "export_student",
     "fit_jointly",
     "fit_stream",

@@ -177,6 +177,8 @@ def test_what_records_sees_the_stream_as_one_fit(tmp_path):
     written = [(call.args[0], call.kwargs["step"]) for call in board.summary.scalar.call_args_list]
     assert [step for name, step in written if name == "epoch_loss"] == [0, 1, 2, 3]
     assert [step for name, step in written if name == "batch_loss"] == list(range(1, 9))
+    tasks = [c for c in board.summary.scalar.call_args_list if c.args[0] == "epoch_task"]
+    assert [(call.kwargs["step"], call.args[1]) for call in tasks] == expected
 
 
 @pytest.mark.parametrize("stopping", [pytest.param(Stop(1), marks=pytest.mark.slow), Signal(7)])

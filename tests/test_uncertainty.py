@@ -21,6 +21,13 @@ def test_the_calibration_error_by_hand():
     assert uncertainty.expected_calibration_error(shares, y, bins=1) == pytest.approx(0)
 
 
+def test_a_reliability_diagram_by_hand():
+    found = uncertainty.reliability(of_confidence([0.9, 0.8, 0.6]), [0, 1, 0], bins=4)
+    np.testing.assert_array_equal(found.rows, [0, 0, 1, 2])
+    np.testing.assert_allclose(found.confidence, [np.nan, np.nan, 0.6, 0.85])
+    np.testing.assert_allclose(found.accuracy, [np.nan, np.nan, 1, 0.5])
+
+
 def test_bins_are_closed_at_their_upper_end_and_the_last_holds_one():
     shares = of_confidence([1.0, 14 / 15, 14 / 15 - 1e-6])
     found = uncertainty.expected_calibration_error(shares, [0, 1, 1])

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_ccl.results import metrics
+from keras_ccl.results import metrics, plotting
+from keras_ccl.results.evaluation import Evaluation
+from keras_ccl.results.report import report_text, table_of, write_report
 from keras_ccl.results.strict_json import null_to_nan, strict_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+MADE_WITH = ("method", "options", "seed", "tasks_before")
 
 
 class TaskHistory:
@@ -136,8 +140,7 @@ class TaskHistory:
                 f"expected a history that begins after task {expected}, received one that begins "
                 f"after task {later.tasks_before}"
             )
-        names = ("method", "options", "seed", "tasks_before")
-        both = TaskHistory(**{name: getattr(self, name) for name in names})
+        both = TaskHistory(**{name: getattr(self, name) for name in MADE_WITH})
         for part in (self, later):
             rows = part.task_names, part._accuracy, part._negative_elbo, part.epochs
             for row in zip(*rows, part.unlabelled, strict=True):
@@ -153,21 +156,10 @@ class TaskHistory:
         Returns:
             The JSON text.
         """
-        content = {
-            "method": self.method,
-            "options": self.options,
-            "seed": self.seed,
-            "tasks_before": self.tasks_before,
-            "tasks": self.task_names,
-            "accuracy": self.accuracy,
-            "negative_elbo": self.negative_elbo,
-            "average_accuracy": self.average_accuracy,
-            "average_negative_elbo": self.average_negative_elbo,
-            "forgetting": self.forgetting,
-            "backward_transfer": self.backward_transfer,
-            "epochs": self.epochs,
-            "unlabelled": self.unlabelled,
-        }
+        measured = ("accuracy", "negative_elbo", "average_accuracy", "average_negative_elbo")
+        names = (*measured, "forgetting", "backward_transfer", "epochs", "unlabelled")
+        content = {name: getattr(self, name) for name in MADE_WITH} | {"tasks": self.task_names}
+        content |= {name: getattr(self, name) for name in names}
         return strict_json(content, path)
 
     @classmethod
@@ -185,8 +177,7 @@ class TaskHistory:
         """
         try:
             content = json.loads(text)
-            names = ("method", "options", "seed", "tasks_before")
-            history = cls(**{name: content[name] for name in names})
+            history = cls(**{name: content[name] for name in MADE_WITH})
             columns = ("tasks", "accuracy", "negative_elbo", "epochs")
             names, accuracies, elbos, records = (content[name] for name in columns)
             first = history.tasks_before
@@ -202,32 +193,48 @@ class TaskHistory:
 
     def table(self) -> str:
         """Return R as a text table: one line per task learnt, one column per task measured."""
-        width = max([12, *(len(name) for name in self.task_names)])
-        known = ~np.isnan(self.accuracy).all(0)
-        shown = [j for j, measured in enumerate(known) if measured or j >= self.tasks_before]
-        titles = [f"task {j + 1}" for j in shown]
-        head = [f"{'after':<{width}}", *(f"{title:>8}" for title in titles)]
-        lines = ["".join([*head, f"{'average':>10}{'forgetting':>12}{'neg. ELBO':>11}"])]
-        figures = (self.average_accuracy, self.forgetting, self.average_negative_elbo)
-        learnt = (figure[self.tasks_before :] for figure in figures)
-        for row, name, average, drop, elbo in zip(
-            self._accuracy, self.task_names, *learnt, strict=True
-        ):
-            cells = [f"{row[j]:8.4f}" if j < len(row) else " " * 8 for j in shown]
-            lines.append(f"{name:<{width}}{''.join(cells)}{average:10.4f}{drop:12.4f}{elbo:11.2f}")
-        return "\n".join(lines)
+        return table_of(self)
+
+    def report(
+        self,
+        folder: str | os.PathLike | None = None,
+        *,
+        evaluation: Evaluation | None = None,
+        title: str | None = None,
+    ) -> str:
+        """Return R, its averages and how each task was learnt as text; with a folder, draw it too.
+
+        Args:
+            folder: Where to write `report.md`, which shows the text and the figures, `history.png`,
+                `learning.png`, `history.json` and, of an evaluation, `evaluation.png` and `.json`.
+                It is made if it is missing; files of these names are replaced.
+            evaluation: What `evaluate` returned for the model, to report as well.
+            title: What stands above text and figures, such as method, data and seed.
+
+        Returns:
+            The text.
+
+        Raises:
+            ImportError: If there is a folder, but no matplotlib.
+            ValueError: If there is a folder, but no task was learnt.
+        """
+        if folder is not None:
+            write_report(self, folder, evaluation, title)
+        return report_text(self, evaluation, title)
 
     def plot(
         self,
         path: str | os.PathLike | None = None,
         *,
         samples: Sequence[np.ndarray] | None = None,
+        title: str | None = None,
     ) -> "Figure":
-        """Plot accuracy and negative ELBO against tasks; see `plotting.plot_history`.
+        """Plot R, accuracy and negative ELBO against tasks; see `plotting.plot_history`.
 
         Args:
             path: A file to save the figure to.
             samples: Images generated after each task, `[n, height, width(, channels)]` each.
+            title: What stands above the figure; by default the method and the seed.
 
         Returns:
             The matplotlib figure.
@@ -235,9 +242,7 @@ class TaskHistory:
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        from keras_ccl.results.plotting import plot_history
-
-        return plot_history(self, path, samples=samples)
+        return plotting.plot_history(self, path, samples=samples, title=title)
 
     def __repr__(self) -> str:
         return f"TaskHistory({self.method}, {len(self)} tasks)"

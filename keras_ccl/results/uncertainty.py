@@ -6,15 +6,31 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = [
+    "Reliability",
     "RiskCoverage",
     "auroc",
     "expected_calibration_error",
     "false_positive_rate",
     "negative_log_likelihood",
+    "reliability",
     "risk_coverage",
 ]
 
 BINS = 15
+
+
+class Reliability(NamedTuple):
+    """How often a classifier is right, by how sure it is. Bins without rows are NaN.
+
+    Attributes:
+        confidence: `[bins]`, the mean probability of the most likely class.
+        accuracy: `[bins]`, the share of rows for which this class is the right one.
+        rows: `[bins]`, how many rows there are.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    rows: np.ndarray
 
 
 class RiskCoverage(NamedTuple):
@@ -31,13 +47,39 @@ class RiskCoverage(NamedTuple):
     area: float
 
 
+def reliability(probabilities: ArrayLike, y: ArrayLike, *, bins: int = BINS) -> Reliability:
+    """Compute what a reliability diagram shows (Niculescu-Mizil and Caruana 2005).
+
+    Rows are put into bins of equal width by the probability of their most likely class; a bin is
+    closed at its upper end.
+
+    Args:
+        probabilities: p(y|x), `[n, K]`.
+        y: Integer labels, `[n]`.
+        bins: How many.
+
+    Returns:
+        The mean confidence, the accuracy and the number of rows of each bin.
+
+    Raises:
+        ValueError: If the arguments do not fit, or there are no rows.
+    """
+    shares, labels = _checked(probabilities, y)
+    confidence, right = shares.max(1), shares.argmax(1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    rows = np.bincount(bin_of, minlength=bins)
+    sums = np.bincount(bin_of, confidence, bins), np.bincount(bin_of, right, bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(sums[0] / rows, sums[1] / rows, rows)
+
+
 def expected_calibration_error(
     probabilities: ArrayLike, y: ArrayLike, *, bins: int = BINS
 ) -> float:
     """Compute the mean gap between confidence and accuracy (Naeini et al. 2015, Guo et al. 2017).
 
-    Rows are put into bins of equal width by the probability of their most likely class. The gap of
-    a bin is that between its mean probability and its accuracy; bins weigh by their rows.
+    The gap of a bin is that between its mean probability and its accuracy; bins, which are those of
+    `reliability`, weigh by their rows.
 
     Args:
         probabilities: p(y|x), `[n, K]`.
@@ -50,11 +92,9 @@ def expected_calibration_error(
     Raises:
         ValueError: If the arguments do not fit, or there are no rows.
     """
-    shares, labels = _checked(probabilities, y)
-    confidence, right = shares.max(1), shares.argmax(1) == labels
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, right - confidence, bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    found = reliability(probabilities, y, bins=bins)
+    gaps = np.abs(found.accuracy - found.confidence)
+    return float(np.nansum(gaps * found.rows) / found.rows.sum())
 
 
 def negative_log_likelihood(probabilities: ArrayLike, y: ArrayLike) -> float:

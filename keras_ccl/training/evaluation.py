@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from keras_ccl.data.ready_tasks import CheckedTask
-from keras_ccl.data.splits import MEASURING_BATCH
+from keras_ccl.data.splits import MEASURING_BATCH, Split
 from keras_ccl.training.protocol import ContinualModel
 
 
@@ -21,12 +21,13 @@ def evaluate_tasks(
         Accuracies in [0, 1], and negative ELBOs in nats per row; NaN for a task without test rows,
         and negative ELBOs of a model that has none.
     """
-    results = [_measure(model, task) for task in tasks]
-    return [r["accuracy"] for r in results], [r.get("negative_elbo", math.nan) for r in results]
+    results = [measure_split(model, task.test_split(model.data_spec)) for task in tasks]
+    return [accuracy for accuracy, _ in results], [nats for _, nats in results]
 
 
-def _measure(model: ContinualModel, task: CheckedTask) -> dict[str, float]:
-    split = task.test_split(model.data_spec)
+def measure_split(model: ContinualModel, split: Split | None) -> tuple[float, float]:
+    """Accuracy and negative ELBO on the test rows of one task, as `evaluate_tasks` tells them."""
     if split is None:
-        return {"accuracy": math.nan, "negative_elbo": math.nan}
-    return model.evaluate(split, batch_size=MEASURING_BATCH, verbose=0, return_dict=True)
+        return math.nan, math.nan
+    found = model.evaluate(split, batch_size=MEASURING_BATCH, verbose=0, return_dict=True)
+    return found["accuracy"], found.get("negative_elbo", math.nan)
