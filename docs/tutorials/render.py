@@ -77,7 +77,8 @@ def run(name: str, cells: list[Cell]) -> Iterator[tuple[str, list[Path]]]:
                 exec(code, namespace)
         drawn = sorted(set(Path().glob("*.png")) - known)
         known |= set(drawn)
-        yield printed.getvalue().strip("\n"), drawn
+        lines = printed.getvalue().strip("\n").splitlines()
+        yield "\n".join(line.rstrip() for line in lines), drawn
 
 
 def render(name: str) -> None:
