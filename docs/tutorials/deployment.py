@@ -27,6 +27,9 @@ print(history.table())
 print(model.calibrate(held_out[1].train))
 
 # %% [markdown]
+# A temperature above 1 says that the probabilities were too sure. Rows of less familiarity than the
+# threshold, in nats, are called unfamiliar.
+#
 # ## Export
 #
 # The student alone is written, without teacher and optimizer. Each file is opened by its own
