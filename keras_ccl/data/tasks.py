@@ -12,8 +12,8 @@ class Task:
     """One task: data to learn from, and data to measure on.
 
     Each split is a tuple `(x, y)` or `(x, y, sample_weight)` of arrays, lists or data frames, a
-    `tf.data.Dataset` or `keras.utils.PyDataset` of such rows or batches, or a function without
-    arguments that returns one of these, or a generator of them, when the task is reached.
+    `tf.data.Dataset` or `keras.utils.PyDataset` of such rows or batches, or a function that returns
+    one of these, or a generator, when the task is reached: `stream[0].train()` of a built stream.
 
     Attributes:
         train: The data to learn from.
