@@ -34,11 +34,11 @@ def names():
     return {**found, "ccl": ccl, "x": data[0][0], "tasks": [ccl.Task(data[5], test=data[0])]}
 
 
-def few_rows(load):
-    """`datasets.load`, of which 40 rows of six classes are taken."""
+def few_rows(load, n=40):
+    """`datasets.load`, of which a few rows of six classes are taken."""
 
     def few(x, y):
-        return x[y < 6][:40], y[y < 6][:40]
+        return x[y < 6][:n], y[y < 6][:n]
 
     def loaded(name, **options):
         data = load(name, **options)

@@ -5,7 +5,10 @@ import re
 import tempfile
 
 import pytest
-from pages import DOCS, in_small
+from pages import DOCS, few_rows, in_small
+
+import keras_ccl as ccl
+from keras_ccl.bounds import mixtures
 
 FOLDER = DOCS / "tutorials"
 OUTPUT = re.compile(r"\n```text\n.*?\n```\n|\n!\[[^]\n]*\]\(\w+\.png\)\n", re.DOTALL)
@@ -32,8 +35,8 @@ def as_it_runs(name):
 
 
 def few_digits(load):
-    """scikit-learn's `load_digits`, of which 200 rows are taken."""
-    return lambda **options: tuple(part[:200] for part in load(**options))
+    """scikit-learn's `load_digits`, of which 100 rows are taken."""
+    return lambda **options: tuple(part[:100] for part in load(**options))
 
 
 @pytest.mark.tutorial
@@ -46,7 +49,10 @@ def test_a_tutorial_runs_and_leaves_nothing_elsewhere(name, tmp_path, monkeypatc
     monkeypatch.chdir(here)
     monkeypatch.setenv("TMPDIR", str(aside))
     monkeypatch.setattr(tempfile, "tempdir", str(aside))
+    load, components_for = ccl.datasets.load, mixtures.components_for
     in_small(monkeypatch)
+    monkeypatch.setattr(mixtures, "components_for", components_for)  # a model that grows asks, too
+    monkeypatch.setattr(ccl.datasets, "load", few_rows(load, 120))
     monkeypatch.setattr(datasets, "load_digits", few_digits(datasets.load_digits))
     before = sorted(FOLDER.iterdir())
     outputs = list(render.run(name, render.cells_of(name)))
