@@ -86,10 +86,14 @@ def slow_but(names, each_time, then=None):
         each_time: those of the default tier.
         then: those of the slow tier, where the others are for a release alone; None: all others.
     """
-    names = list(names)
-    slow, release = pytest.mark.slow, pytest.mark.release
-    marks = {n: slow if then is None or n in then else release for n in names}
-    return [n if n in each_time else pytest.param(n, marks=marks[n]) for n in names]
+
+    def of_tier(name):
+        if name in each_time:
+            return name
+        later = pytest.mark.slow if then is None or name in then else pytest.mark.release
+        return pytest.param(name, marks=later)
+
+    return [of_tier(name) for name in names]
 
 
 def weights_of(model):

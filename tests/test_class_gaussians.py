@@ -81,6 +81,7 @@ def test_of_less_it_keeps_the_largest_directions_and_every_variance():
     np.testing.assert_allclose(np.square(found.factors).sum(1), largest, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_each_class_is_that_of_its_real_rows_though_it_come_again():
     model = new()
     tasks = [task((0, 1)), task((2,), seed=1), task((1, 3), seed=2)]

@@ -109,6 +109,7 @@ def test_the_best_scale_makes_up_for_what_is_too_sure(too_sure):
     assert found * too_sure == pytest.approx(1, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "brought", slow_but([((0,), (1, 2)), ((0,), (1,), (2,))], [((0,), (1, 2))])
 )
@@ -179,6 +180,7 @@ def test_begun_twice_it_knows_the_same():
     np.testing.assert_allclose(*spread, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", slow_but([1, 2, HELD_EVERY, 2 * HELD_EVERY], [1]))
 def test_a_task_of_hardly_any_rows_is_learnt(rows):
     model = new()
@@ -203,6 +205,7 @@ def test_rows_count_by_their_weight():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("negative", "root"), [(False, 1), pytest.param(True, 0, marks=pytest.mark.slow)]
 )

@@ -29,6 +29,7 @@ def networks_of(model):
     return [weight for part in PARTS for weight in getattr(model, part).get_weights()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", slow_but(METHODS, ["ccl-gm"], ["ewc"]))
 def test_where_the_first_task_has_every_class_it_is_as_if_they_had_been_known(method):
     known, grown = tiny(METHODS[method]), growing(METHODS[method])
@@ -216,6 +217,7 @@ def test_gaussians_of_fewer_directions_keep_every_variance(monkeypatch):
 STOPS = {"task 1": Stop(1), "begin of task 2": Stop(2), "task 2": Stop(3), "a step": Signal(11)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", slow_but(STOPS, ["task 2"], []))
 def test_a_stopped_run_that_grew_ends_as_one_that_was_not(stop, tmp_path):
     whole = growing()
@@ -242,6 +244,7 @@ def test_joint_training_takes_classes_as_they_come():
     assert model.class_names == ("cat", "dog", "eel") and len(history) == 2
 
 
+@pytest.mark.slow
 def test_a_stream_is_split_by_name():
     stream = ccl.streams.split(ALL, classes_per_task=1, order=["eel", "cat", "dog"])
     assert [task.name for task in stream] == ["classes eel", "classes cat", "classes dog"]

@@ -141,7 +141,7 @@ def test_rows_count_by_their_weight():
     )
 
 
-@pytest.mark.parametrize("features", slow_but(["raw", "relu", "fourier"], ("fourier",)))
+@pytest.mark.parametrize("features", slow_but(["raw", "relu", "fourier"], ("raw",)))
 def test_vectors_in_any_units_are_standardised_by_the_first_task(features):
     rng = np.random.default_rng(0)
     y = np.arange(80) % 4

@@ -37,6 +37,7 @@ def test_every_callback_of_keras_is_there():
     assert "`OrbaxCheckpoint`" in TABLE
 
 
+@pytest.mark.slow
 def test_the_early_stopping_of_the_guide_runs_as_it_stands():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
     (code,) = (block for block in blocks if "EarlyStopping" in block)

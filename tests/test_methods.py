@@ -30,6 +30,7 @@ def test_with_weight_0_it_is_vae_cl_bit_for_bit(name):
         assert same_weights(*(weights_of(getattr(model, part)) for model in models))
 
 
+@pytest.mark.slow
 @every_method
 def test_every_method_is_saved_and_goes_on_as_if_it_had_not_stopped(name, tmp_path):
     def new():

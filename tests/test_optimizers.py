@@ -155,6 +155,7 @@ def learnt(**compiled):
     return kernels(model), history.epochs[0]["loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 @pytest.mark.parametrize(
     "option", slow_but([{"run_eagerly": True}, {"steps_per_execution": 2}], [{"run_eagerly": True}])

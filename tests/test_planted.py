@@ -14,7 +14,7 @@ import test_replay
 
 import keras_ccl as ccl
 from keras_ccl.bounds import distributions, divergences, objectives
-from keras_ccl.models import joint_distributions
+from keras_ccl.models import drawn_rows, joint_distributions
 from keras_ccl.models import rows as replay
 
 tfd = distributions.tfd
@@ -52,13 +52,13 @@ def test_a_divergence_the_wrong_way_round_is_caught(monkeypatch):
 
 
 def test_a_label_of_another_z_is_caught(taught, monkeypatch):
-    def draw(self, n, seed, *, inputs="mean", labels="soft", temperature=1.0):
+    def draw(self, n, seed, *, inputs="mean", labels="soft", temperature=1.0, without=()):
         z, other = self.p_z.sample(n, seed), self.p_z.sample(n, seed + 1)
         x = self.decode(z).mean()
         logits = self.classify(other).logits_parameter()
         return replay.Generated(z, x, tf.nn.softmax(logits), self.encode(x))
 
-    monkeypatch.setattr(joint_distributions.JointDistributions, "draw", draw)
+    monkeypatch.setattr(drawn_rows.DrawnRows, "draw", draw)
     with pytest.raises(AssertionError):
         test_models.test_image_and_label_of_a_generated_row_come_from_one_z(taught)
 

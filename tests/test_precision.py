@@ -38,6 +38,7 @@ def losses_in_float32(cls, eagerly):
 IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "policy"),
     [

@@ -34,6 +34,7 @@ def of_a_generator():
     return [tf.data.Dataset.from_generator(each, output_signature=spec).shuffle(9, seed=2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tasks", "stopping", "options"),
     [

@@ -45,6 +45,7 @@ def test_default_networks_and_options_survive(architecture, tmp_path):
     np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 def test_the_fitted_prior_of_student_and_teacher_is_saved(tmp_path):
     model = tiny()
     model.fit_tasks([rows()], epochs=1, verbose=0)

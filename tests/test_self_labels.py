@@ -134,6 +134,7 @@ def test_the_prior_has_every_row_and_no_row_is_of_a_class_that_its_task_lacks():
     assert np.exp(model.p_z.gaussians()[0]).sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
     model = tiny(ccl.EWC)
     model.fit_tasks([(X, SOME), (X, NONE)], epochs=1, verbose=0)
@@ -145,7 +146,7 @@ def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("features", ["fourier", "relu"])
+@pytest.mark.parametrize("features", slow_but(["fourier", "relu"], ["relu"]))
 def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labels(features):
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 8, y, -1)
@@ -158,6 +159,7 @@ def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labe
     assert same_weights(before, weights_of(model.feature_memory))
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 def test_gaussians_of_classes_have_the_answers_at_the_end_of_a_task():
     x, y = blobs(80, 0)
@@ -197,6 +199,7 @@ def test_few_labels_and_many_rows_tell_classes_apart():
     assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
     tasks = [ccl.Task((X, SOME), test=(X, Y)), ccl.Task((X, np.where(Y == 2, -1, SOME)))]

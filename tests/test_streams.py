@@ -7,6 +7,7 @@ from checks import rows
 
 from keras_ccl import Task, TaskStream
 from keras_ccl.data import streams
+from keras_ccl.data.tasks import as_stream
 
 
 @pytest.fixture
@@ -153,9 +154,9 @@ def test_a_stream_is_sized_sliceable_and_iterable(images):
 def test_whatever_a_user_passes_becomes_tasks():
     x, y = rows(5)
     dataset = tf.data.Dataset.from_tensor_slices((x, y))
-    stream = streams.as_stream([(x, y), dataset, Task((x, y), name="own"), lambda: (x, y)])
+    stream = as_stream([(x, y), dataset, Task((x, y), name="own"), lambda: (x, y)])
     assert [task.name for task in stream] == [None, None, "own", None]
-    assert streams.as_stream(stream) is stream
+    assert as_stream(stream) is stream
 
 
 def test_the_number_of_tasks_must_be_positive(images):

@@ -173,6 +173,7 @@ def test_a_split_given_as_a_function_is_called_when_its_task_is_reached():
     assert seen == [1]
 
 
+@pytest.mark.slow
 def test_progress_tells_task_epoch_accuracy_and_time(capsys):
     tiny().fit_tasks([rows(), rows()], epochs=2, batch_size=32, verbose=2)
     lines = capsys.readouterr().out.splitlines()

@@ -13,8 +13,8 @@ from keras_ccl.bounds import mixtures
 FOLDER = DOCS / "tutorials"
 OUTPUT = re.compile(r"\n```text\n.*?\n```\n|\n!\[[^]\n]*\]\(\w+\.png\)\n", re.DOTALL)
 
-OF_AUTOGRAPH = "__autograph_generated_file"
-"""Begins the names of files that TensorFlow removes when the process ends."""
+OF_TENSORFLOW = ("__autograph_generated_file", ".ses")
+"""Begin the names of temporary files of TensorFlow and its converters, in the folder for such."""
 
 
 def loaded(path):
@@ -60,7 +60,7 @@ def test_a_tutorial_runs_and_leaves_nothing_elsewhere(name, tmp_path, monkeypatc
     assert sorted(FOLDER.iterdir()) == before
     assert sorted(tmp_path.iterdir()) == [aside, here]
     left = [path.name for path in aside.iterdir()]
-    assert [name for name in left if not name.startswith(OF_AUTOGRAPH)] == []
+    assert [name for name in left if not name.startswith(OF_TENSORFLOW)] == []
 
 
 @pytest.mark.parametrize("name", render.NAMES)
