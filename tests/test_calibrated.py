@@ -78,6 +78,7 @@ def test_the_threshold_moves_by_what_generated_rows_tell_of_other_classes():
 # The model.
 
 
+@pytest.mark.slow
 def test_nothing_else_changes():
     model = learnt()
     before = [weight.numpy() for weight in model.weights]
@@ -164,6 +165,7 @@ def test_a_file_of_before_loads_and_is_not_calibrated():
     assert model.calibration is None and "calibration" not in model.get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", slow_but(["fit_tasks", "fit", "train_on_batch"], ["fit_tasks"]))
 def test_learning_further_ends_it(how):
     model = learnt()

@@ -56,6 +56,7 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path):
     assert same_weights(before, weights_of(model))
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_folder_are_told_of_each_other(tmp_path):
     hold = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.flock(f, 2); f.write('it')"
     wait = "; f.flush(); print('held', flush=True); time.sleep(99)"

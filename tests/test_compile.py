@@ -41,6 +41,7 @@ def test_metrics_compare_labels_with_the_probabilities_of_predict():
         assert found[name] == pytest.approx(value, rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_metrics_are_logged_by_fit_tasks_and_saved_with_the_model(tmp_path):
     model = tiny()
     model.compile("adam", metrics=["acc", keras.metrics.F1Score(average="macro")])

@@ -149,6 +149,7 @@ def test_only_the_first_directions_are_a_class_s_own_where_fewer_are_believed():
     np.testing.assert_allclose(few.bias, all_of_few.bias)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("varies", "believes"), [(0.0, 8), (9.0, 2)])
 def test_what_is_believed_of_a_class_follows_from_rows_that_were_not_learnt(varies, believes):
     rng = np.random.default_rng(0)

@@ -94,6 +94,7 @@ def test_the_penalty_weighs_by_architecture_where_none_is_given(architecture, we
     assert ccl.EWC((4, 4, 1), 3, penalty_weight=0.0, **options).penalty_weight == 0.0
 
 
+@pytest.mark.slow
 def test_fisher_information_adds_up_over_tasks_and_the_anchor_is_the_latest_student():
     model, options = tiny(ccl.EWC), {"epochs": 1, "batch_size": 12, "verbose": 0}
     model.fit_tasks([rows(12, seed=1)], **options)

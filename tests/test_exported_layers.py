@@ -77,6 +77,7 @@ def noisy(x):
     return Noisy()(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden", "formats", "message"),
     [

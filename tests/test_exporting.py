@@ -93,6 +93,7 @@ def test_the_metadata_travel_in_the_onnx_file(exported, taught):
     assert session.get_inputs()[0].shape == ["batch", 6]
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 def test_keras_own_export_answers_as_the_model(taught, tmp_path):
     taught.export(tmp_path / "saved", verbose=False)

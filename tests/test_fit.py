@@ -178,6 +178,7 @@ def test_evaluate_weighs_rows_as_in_keras():
     assert model.test_on_batch(X, Y, weight, return_dict=True)["accuracy"] == found["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", slow_but(["fit", "fit_tasks", "train_on_batch"], ("fit",)))
 def test_class_weights_are_sample_weights_by_class(word):
     """With integers and one-hot rows; a class that is not named weighs 1."""

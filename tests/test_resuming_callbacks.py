@@ -155,6 +155,7 @@ def test_settings_are_the_calls_own_and_differences_are_told(tmp_path):
     assert again.min_delta == -0.1  # as Keras has it, not negated once more
 
 
+@pytest.mark.slow
 def test_a_checkpoint_does_not_say_where_to_write(tmp_path):
     def saving(name):
         return keras.callbacks.ModelCheckpoint(str(tmp_path / name))

@@ -111,7 +111,7 @@ def test_the_term_is_the_weighed_label_term_and_that_of_the_row_nearby():
     assert self_labels.label_term(model, rows_, tf.ones([60])).numpy().tolist() == [1.0] * 60
 
 
-@pytest.mark.parametrize("method", slow_but(METHODS, ["ccl-gm"], ["ewc"]))
+@pytest.mark.parametrize("method", slow_but(METHODS, [], ["ccl-gm", "ewc"]))
 def test_every_method_learns_where_labels_are_missing(method, tmp_path):
     model = tiny(METHODS[method])
     tasks = [ccl.Task((X, y), test=(X, Y)) for y in (SOME, NONE, np.where(Y == 2, -1, SOME))]
@@ -146,7 +146,7 @@ def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("features", slow_but(["fourier", "relu"], ["relu"]))
+@pytest.mark.parametrize("features", slow_but(["fourier", "relu"], []))
 def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labels(features):
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 8, y, -1)
@@ -190,6 +190,7 @@ def test_a_head_in_closed_form_is_of_the_labelled_rows(name):
     np.testing.assert_allclose(first, second, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.graph
 def test_few_labels_and_many_rows_tell_classes_apart():
     x, y = blobs(200, 0)

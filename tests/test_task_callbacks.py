@@ -57,6 +57,7 @@ RATE_SETTERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", slow_but(RATE_SETTERS, ["ReduceLROnPlateau"]))
 def test_a_callback_that_sets_the_learning_rate_wins_in_each_task_anew(name):
     setter, expected = RATE_SETTERS[name]
@@ -181,6 +182,7 @@ def test_what_records_sees_the_stream_as_one_fit(tmp_path):
     assert [(call.kwargs["step"], call.args[1]) for call in tasks] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopping", [pytest.param(Stop(1), marks=pytest.mark.slow), Signal(7)])
 def test_a_log_of_a_resumed_run_is_that_of_one_that_was_not_stopped(stopping, tmp_path):
     def logged(name, *callbacks, **options):
@@ -205,6 +207,7 @@ def test_what_does_not_keep_its_rows_is_told_of_each_once_by_a_resumed_run():
     assert told == [(3, 1.0)]
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_those_that_a_task_ends_with():
     student = model(use_ema=True, ema_momentum=0.5)
     learn(student, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))

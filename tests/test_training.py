@@ -85,6 +85,7 @@ def test_validation_weighs_generated_rows_by_the_tasks_they_stand_for():
     np.testing.assert_array_equal(y[20:], model.teacher.predict(x[20:], verbose=0).argmax(1))
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_a_task_and_its_best_weights_stay():
     stop = keras.callbacks.EarlyStopping("val_accuracy", patience=1, restore_best_weights=True)
     model = tiny()
