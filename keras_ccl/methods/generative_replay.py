@@ -232,11 +232,11 @@ class GenerativeReplay(Method):
         return self._generate(model, n, variant=self.variant, of_new=True)
 
     def _generate(self, model: JointVAE, n: tf.Tensor, *, variant: Any, of_new: bool) -> Generated:
-        seed = model.next_seed()
-        drawn_of = self._drawn_of(model, variant)
+        seed, drawn_of = model.next_seed(), self._drawn_of(model, variant)
         if drawn_of is not None:
             x, y = drawn_of.draw(n, seed, of_new=of_new)
-            return Generated((q := self.teacher.encode(x)).mean(), x, y, q)
+            q = self.teacher.encode(x)
+            return Generated(q.mean(), x, y, q)
         names = {"inputs": self.replay_inputs, "labels": self.replay_labels}
         return self.teacher.draw(
             n, seed, **names, temperature=self.temperature, without=self._without
