@@ -134,19 +134,20 @@ def compare(
         Histories by method, and what CCL-GM generates after each task, if it is among them.
     """
     histories, dreams = {method: [] for method in names}, {}
+    shown = "ccl-gm", arguments.seeds[0]
     for seed in arguments.seeds:
         stream = make_stream(seed)
         for method in names:
             print(f"{method}, seed {seed}", flush=True)
-            samples = figures.TeacherSamples()
-            told = [samples] if method == "ccl-gm" else []
+            samples, is_shown = figures.TeacherSamples(), (method, seed) == shown
+            told = [samples] if is_shown else []
             model, history = learn(method, stream, seed, arguments, told)
             print(history.table(), flush=True)
             history.to_json(arguments.out / f"history-{method}-{seed}.json")
             model.save(arguments.out / f"model-{method}-{seed}.keras")
             histories[method].append(history)
             print(f"kept beside the networks: {model.kept_bytes / 1e6:.1f} MB", flush=True)
-            if method == "ccl-gm" and seed == arguments.seeds[0]:
+            if is_shown:
                 ccl.plotting.plot_images(images(model, stream), arguments.out / "images.png")
                 seen = [f"after {task.name}" for task in stream]
                 dreams = dict(zip(seen, samples.after_each_task(model) or [], strict=False))

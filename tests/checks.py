@@ -1,6 +1,7 @@
 """Small models, data and property checks that tests share."""
 
 import contextlib
+import dataclasses
 import io
 import os
 import runpy
@@ -76,6 +77,20 @@ def rows(n=40, input_shape=(6,), num_classes=3, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(n, *input_shape)).astype("float32")
     return x, (np.arange(n) % num_classes).astype("int32")
+
+
+def few_of(train, test):
+    """The `load` of the examples, of so many rows of the subset in the package."""
+
+    def load(name, *_, **options):
+        data = ccl.datasets.load(name, **options)
+        return dataclasses.replace(
+            data,
+            train=tuple(part[:train] for part in data.train),
+            test=tuple(part[:test] for part in data.test),
+        )
+
+    return load
 
 
 def slow_but(names, each_time, then=None):

@@ -208,6 +208,6 @@ def test_where_every_task_has_every_class_the_others_are_all_there_is():
 
 def test_rows_of_a_step_are_generated_alone():
     drawn = Generated(np.zeros((5, 2)), np.zeros((5, 6)), np.eye(5)[:, :3], "q")
-    found = generated_only(np.ones((5, 6)), np.ones((5, 3)), lambda n: drawn, 3)
+    found = generated_only(drawn)
     assert found.q_teacher == "q" and int(found.current) == 5
     assert not np.any(found.x) and float(np.sum(found.weight)) == pytest.approx(1)

@@ -8,7 +8,6 @@ import pytest
 from pages import DOCS, few_rows, in_small
 
 import keras_ccl as ccl
-from keras_ccl.bounds import mixtures
 
 FOLDER = DOCS / "tutorials"
 OUTPUT = re.compile(r"\n```text\n.*?\n```\n|\n!\[[^]\n]*\]\(\w+\.png\)\n", re.DOTALL)
@@ -49,9 +48,8 @@ def test_a_tutorial_runs_and_leaves_nothing_elsewhere(name, tmp_path, monkeypatc
     monkeypatch.chdir(here)
     monkeypatch.setenv("TMPDIR", str(aside))
     monkeypatch.setattr(tempfile, "tempdir", str(aside))
-    load, components_for = ccl.datasets.load, mixtures.components_for
+    load = ccl.datasets.load
     in_small(monkeypatch)
-    monkeypatch.setattr(mixtures, "components_for", components_for)  # a model that grows asks, too
     monkeypatch.setattr(ccl.datasets, "load", few_rows(load, 120))
     monkeypatch.setattr(datasets, "load_digits", few_digits(datasets.load_digits))
     before = sorted(FOLDER.iterdir())

@@ -142,8 +142,9 @@ class GenerativeReplay(Method):
     def rows(self, model: JointVAE, x: tf.Tensor, y: tf.Tensor) -> Rows:
         """Current rows, x `[B, *input_shape]`, y `[B, K]`, and generated ones, as `replay` says."""
         generate = functools.partial(self.generate_rows, model)
-        join = generated_only if self._without else REPLAYS[self.replay]
-        return join(x, y, generate, model.tasks_seen, lacks_classes=bool(self.variant))
+        if self._without:
+            return generated_only(generate(tf.shape(x)[0]))
+        return REPLAYS[self.replay](x, y, generate, model.tasks_seen, lacks_classes=self.variant)
 
     def terms(self, model: JointVAE, rows: Rows, found: Inference) -> dict[str, tf.Tensor]:
         """The terms of eq. 5 on generated rows, and what novelty adds on current ones."""
@@ -237,10 +238,8 @@ class GenerativeReplay(Method):
             x, y = drawn_of.draw(n, seed, of_new=of_new)
             q = self.teacher.encode(x)
             return Generated(q.mean(), x, y, q)
-        names = {"inputs": self.replay_inputs, "labels": self.replay_labels}
-        return self.teacher.draw(
-            n, seed, **names, temperature=self.temperature, without=self._without
-        )
+        how: dict[str, Any] = {"labels": self.replay_labels, "temperature": self.temperature}
+        return self.teacher.draw(n, seed, **how, inputs=self.replay_inputs, without=self._without)
 
     def _drawn_of(self, model: JointVAE, variant: Any) -> GaussianMemory | None:
         """What rows are drawn of: nothing where the task has every class."""

@@ -65,25 +65,9 @@ def mixed(
     return _join(x[:kept], y[:kept], generate(generated), weight)
 
 
-def generated_only(
-    x: tf.Tensor,
-    y: tf.Tensor,
-    generate: Generate,
-    tasks_seen: tf.Tensor,
-    *,
-    lacks_classes: bool = True,
-) -> Rows:
-    """Generated rows in the place of current ones, as which they count: classes are forgotten.
-
-    Args:
-        x: `[B, ...]`, of which only the number is used.
-        y: `[B, K]`, not used.
-        generate: draws the rows.
-        tasks_seen: not used, like what follows.
-        lacks_classes: not used.
-    """
-    rows = generate(tf.shape(x)[0])
-    return current_only(rows.x, rows.y)._replace(q_teacher=rows.q)
+def generated_only(generated: Generated) -> Rows:
+    """Generated rows in the place of current ones, as which they count: classes are forgotten."""
+    return current_only(generated.x, generated.y)._replace(q_teacher=generated.q)
 
 
 REPLAYS = {"balanced": balanced, "mixed": mixed}

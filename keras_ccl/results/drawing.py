@@ -60,6 +60,11 @@ def new_figure(height: float, title: str | None = None) -> "Figure":
     return figure
 
 
+def named(results: Any) -> str:
+    """Return the title of what has none: the method and the seed of a history or an evaluation."""
+    return results.method + ("" if results.seed is None else f", seed {results.seed}")
+
+
 def panels(
     number: int,
     title: str | None,

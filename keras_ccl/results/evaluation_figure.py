@@ -31,8 +31,7 @@ def plot_evaluation(
     Raises:
         ImportError: If matplotlib is not installed.
     """
-    seed = "" if evaluation.seed is None else f", seed {evaluation.seed}"
-    figure = drawing.new_figure(7.4, title or evaluation.method + seed)
+    figure = drawing.new_figure(7.4, title or drawing.named(evaluation))
     grid = figure.add_gridspec(2, 2)
     _draw_confusion(figure.add_subplot(grid[0, 0]), evaluation)
     _draw_recall(figure.add_subplot(grid[0, 1]), evaluation)

@@ -66,7 +66,7 @@ def plot_history(
     labels = [f"after {name}" for name in history.task_names]
     images = dict(zip(labels, samples, strict=True)) if samples else None
     has_bound = not np.isnan(history.negative_elbo).all()
-    figure, axes = drawing.panels(3 if has_bound else 2, title or named(history), images)
+    figure, axes = drawing.panels(3 if has_bound else 2, title or drawing.named(history), images)
     learnt = np.arange(history.tasks_before, history.tasks_before + len(history))
     matrix = history.accuracy[learnt]
     measured = np.union1d(np.flatnonzero(~np.isnan(matrix).all(0)), learnt)
@@ -105,7 +105,7 @@ def plot_learning(
     """
     _refuse_empty(history)
     shown = [name for name in _LEARNT if any(name in record for record in history.epochs)]
-    figure, panels = drawing.panels(len(shown), title or named(history))
+    figure, panels = drawing.panels(len(shown), title or drawing.named(history))
     for axes, name in zip(panels, shown, strict=True):
         drawing.label_axes(axes, _LEARNT[name][0], "epochs (numbers: tasks)", _LEARNT[name][1])
         _draw_epochs(axes, history, name)
@@ -117,11 +117,6 @@ def plot_learning(
 def _refuse_empty(history: Results) -> None:
     if not len(history):
         raise ValueError("history: expected at least one task, received none")
-
-
-def named(history: Results) -> str:
-    """Return the title of what has none: method and seed."""
-    return history.method + ("" if history.seed is None else f", seed {history.seed}")
 
 
 def _draw_tasks(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_ccl.results import plotting
-from keras_ccl.results.drawing import save_figure
+from keras_ccl.results.drawing import named, save_figure
 from keras_ccl.results.evaluation import Evaluation
-from keras_ccl.results.history_figures import named
 
 if TYPE_CHECKING:
     from keras_ccl.results.history import TaskHistory

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from keras_ccl.data.splits import Split
 from keras_ccl.data.validation import check_positive
 
 STEPS = 2820
@@ -48,6 +49,28 @@ def epochs_for(rows: int, steps_per_epoch: int, *, of_features: bool = False) ->
     """Epochs that make about as many steps as `steps_for` says, or `FEWEST_EPOCHS`."""
     steps = steps_for(rows, of_features=of_features)
     return max(FEWEST_EPOCHS, round(steps / steps_per_epoch))
+
+
+def budget_for(
+    rows: Split,
+    *,
+    epochs: int | None,
+    batch_size: int | None,
+    of_features: bool,
+    steps_per_epoch: int | None = None,
+) -> Budget:
+    """What is spent on the rows of a task: as named, else as they ask for.
+
+    Args:
+        rows: to learn from.
+        epochs: named, or None.
+        batch_size: likewise.
+        of_features: whether networks see the features of a backbone.
+        steps_per_epoch: of the batches that there are; None: all.
+    """
+    size = batch_size or rows.own_batch or batch_size_for(rows.rows)
+    steps = steps_per_epoch or rows.steps(size)
+    return Budget(epochs or epochs_for(rows.rows, steps, of_features=of_features), size)
 
 
 def check_epochs(epochs: int, *, one_pass: bool) -> None:

@@ -10,14 +10,13 @@ from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import MEASURING_BATCH, Split, as_split
 from keras_ccl.data.validation import check_choice, check_positive
 from keras_ccl.training import optimizer, replicas
-from keras_ccl.training.budgets import batch_size_for, epochs_for
+from keras_ccl.training.budgets import budget_for
 from keras_ccl.training.loss_guard import LossGuard
+from keras_ccl.training.progress import VERBOSITIES
 from keras_ccl.training.protocol import ContinualModel
 
 GENERATED_ROWS = 20_000
 """Which stand for the classes that stay where p(z) is fitted to them."""
-
-VERBOSITIES = ("auto", 0, 1, 2)
 
 
 def forget(
@@ -126,9 +125,11 @@ def _fit(
 ) -> None:
     """Keras's `fit` on generated rows, with a new optimizer under a falling learning rate."""
     optimizer.reset_optimizer(model)
-    size = batch_size or batch_size_for(task.train.rows)
-    steps, of_features = task.train.steps(size), model.backbone is not None
-    epochs = epochs or epochs_for(task.train.rows, steps, of_features=of_features)
+    of_features = model.backbone is not None
+    epochs, size = budget_for(
+        task.train, epochs=epochs, batch_size=batch_size, of_features=of_features
+    )
+    steps = task.train.steps(size)
     guard, batches = LossGuard(task), task.train.training(size, seed=model.next_seed())[0]
     with guard.watching(model), optimizer.learning_rate_kept(model.optimizer):
         model.keras_fit(

@@ -11,7 +11,7 @@ from keras_ccl.data.ready_tasks import CheckedTask, ReadyTask, checked_tasks, ea
 from keras_ccl.data.tasks import Task, as_stream
 from keras_ccl.data.validation import check_choice, check_positive, check_share
 from keras_ccl.training import optimizer, replicas
-from keras_ccl.training.budgets import Budget, batch_size_for, check_epochs, epochs_for
+from keras_ccl.training.budgets import Budget, batch_size_for, budget_for, check_epochs
 from keras_ccl.training.progress import VERBOSITIES
 from keras_ccl.training.protocol import ContinualModel
 
@@ -106,11 +106,13 @@ class Plan:
 
     def budget(self, task: ReadyTask) -> Budget:
         """Epochs and batch size of a task: as named in the call, else as its rows ask for."""
-        batch_size = self.batch_size or task.train.own_batch or batch_size_for(task.train.rows)
-        steps = self.steps_per_epoch or task.train.steps(batch_size)
-        named = self.epochs[task.number - self.first_number]
-        chosen = epochs_for(task.train.rows, steps, of_features=self.of_features)
-        return Budget(named or chosen, batch_size)
+        return budget_for(
+            task.train,
+            epochs=self.epochs[task.number - self.first_number],
+            batch_size=self.batch_size,
+            of_features=self.of_features,
+            steps_per_epoch=self.steps_per_epoch,
+        )
 
     def chosen(self, task: ReadyTask) -> list[str]:
         """What of the budget of a task follows from its rows, such as "epochs=60"."""

@@ -17,7 +17,7 @@ from keras_ccl.data.sources import Element
 from keras_ccl.data.splits import MEASURING_BATCH, Split
 from keras_ccl.results.stream_history import StreamHistory
 from keras_ccl.training import optimizer
-from keras_ccl.training.budgets import batch_size_for, epochs_for
+from keras_ccl.training.budgets import batch_size_for, budget_for
 from keras_ccl.training.loss_guard import LossGuard
 from keras_ccl.training.protocol import ContinualModel
 from keras_ccl.training.stream_watch import StreamWatch
@@ -132,11 +132,11 @@ class StreamRun:
             return
         model, task = self._model, self._segment.task(continues=True, complete=True)
         model.begin_task(task)
-        size = batch_size_for(task.train.rows)
-        steps = task.train.steps(size)
         of_features = model.backbone is not None
-        epochs = self._epochs or epochs_for(task.train.rows, steps, of_features=of_features)
-        self._fit(task, size, self._whole(steps), epochs, decays=True)
+        epochs, size = budget_for(
+            task.train, epochs=self._epochs, batch_size=None, of_features=of_features
+        )
+        self._fit(task, size, self._whole(task.train.steps(size)), epochs, decays=True)
         model.end_task(task)
         row = self._came
         self.history.handed_over(

@@ -1,13 +1,12 @@
 """The example of a stream without boundaries, in a tiny setting."""
 
-import dataclasses
 import json
 import sys
 
 import keras
 import numpy as np
 import pytest
-from checks import ROOT
+from checks import ROOT, few_of
 
 import keras_ccl as ccl
 
@@ -21,14 +20,7 @@ pytestmark = pytest.mark.graph
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", no_boundaries.STREAMS)
 def test_it_ends_in_table_history_model_and_export(stream, tmp_path, capsys, monkeypatch):
-    load = running.load
-
-    def load_few(*args, **kwargs):
-        data = load(*args, **kwargs)
-        test = tuple(part[:200] for part in data.test)
-        return dataclasses.replace(data, train=tuple(part[:3000] for part in data.train), test=test)
-
-    monkeypatch.setattr(running, "load", load_few)
+    monkeypatch.setattr(running, "load", few_of(3000, 200))
     command = ["--tasks", "2", "--epochs", "1", "--stream", stream, "--mixing", "0.05"]
     no_boundaries.main([*command, "--out", str(tmp_path)])
     printed = capsys.readouterr().out

@@ -1,14 +1,13 @@
 """The examples in a tiny setting: what they write, what they print, and what they refuse."""
 
 import ast
-import dataclasses
 import json
 import sys
 
 import keras
 import numpy as np
 import pytest
-from checks import ROOT, run_script
+from checks import ROOT, few_of, run_script
 
 import keras_ccl as ccl
 
@@ -41,15 +40,7 @@ pytestmark = pytest.mark.graph
 @pytest.fixture
 def few(monkeypatch):
     """A few images in place of all that the examples would load."""
-    load = running.load
-
-    def load_few(*args, **kwargs):
-        data = load(*args, **kwargs)
-        train = tuple(part[:1000] for part in data.train)
-        test = tuple(part[:200] for part in data.test)
-        return dataclasses.replace(data, train=train, test=test)
-
-    monkeypatch.setattr(running, "load", load_few)
+    monkeypatch.setattr(running, "load", few_of(1000, 200))
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The example that forgets a class: what it prints, writes and refuses."""
 
-import dataclasses
 import json
 import re
 import sys
@@ -8,7 +7,7 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
-from checks import ROOT
+from checks import ROOT, few_of
 
 import keras_ccl as ccl
 
@@ -19,10 +18,7 @@ import running
 pytestmark = pytest.mark.graph
 
 
-def load_few(name, *_):
-    data = ccl.datasets.load(name)
-    train, test = (tuple(part[:1000] for part in rows) for rows in (data.train, data.test))
-    return dataclasses.replace(data, train=train, test=test)
+load_few = few_of(1000, 1000)
 
 
 @pytest.mark.slow

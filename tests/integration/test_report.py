@@ -1,13 +1,12 @@
 """The example of a report: what it prints and writes."""
 
 import csv
-import dataclasses
 import json
 import sys
 
 import numpy as np
 import pytest
-from checks import ROOT
+from checks import ROOT, few_of
 
 import keras_ccl as ccl
 
@@ -20,12 +19,7 @@ pytestmark = pytest.mark.graph
 
 @pytest.mark.slow
 def test_the_example_writes_what_it_prints(monkeypatch, tmp_path, capsys):
-    def load_few(name, *_):
-        data = ccl.datasets.load(name)
-        train, test = (tuple(part[:1000] for part in rows) for rows in (data.train, data.test))
-        return dataclasses.replace(data, train=train, test=test)
-
-    monkeypatch.setattr(running, "load", load_few)
+    monkeypatch.setattr(running, "load", few_of(1000, 1000))
     report.main(["--tasks", "2", "--epochs", "2", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     title = "CCL-GM on split MNIST, the subset in the package, seed 0"

@@ -1,6 +1,5 @@
 """What the client and the example say of images that are like nothing learnt."""
 
-import dataclasses
 import json
 import re
 import shutil
@@ -9,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from checks import ROOT, run_here
+from checks import ROOT, few_of, run_here
 
 import keras_ccl as ccl
 
@@ -79,11 +78,7 @@ def test_the_page_says_what_is_unfamiliar(tmp_path):
 
 @pytest.mark.slow
 def test_the_example_prints_what_it_measured(monkeypatch, tmp_path, capsys):
-    def load_few(name, *_):
-        data = ccl.datasets.load(name)
-        train, test = (tuple(part[:1000] for part in rows) for rows in (data.train, data.test))
-        return dataclasses.replace(data, train=train, test=test)
-
+    load_few = few_of(1000, 1000)
     monkeypatch.setattr(running, "load", load_few)
     unfamiliar.main(["--tasks", "2", "--epochs", "1", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
