@@ -220,7 +220,7 @@ def test_they_are_learnt_and_drawn_where_steps_are_compiled():
     learns_them_all(model)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.graph
 def test_they_are_learnt_and_drawn_on_two_replicas(strategy):
     with strategy.scope():

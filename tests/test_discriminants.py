@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import tiny
+from checks import slow_but, tiny
 from tensorflow_probability import distributions as tfd
 
 import keras_ccl as ccl
@@ -109,8 +109,9 @@ def test_the_best_scale_makes_up_for_what_is_too_sure(too_sure):
     assert found * too_sure == pytest.approx(1, rel=0.1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("brought", [((0,), (1, 2)), ((0,), (1,), (2,))])
+@pytest.mark.parametrize(
+    "brought", slow_but([((0,), (1, 2)), ((0,), (1,), (2,))], [], [((0,), (1, 2))])
+)
 def test_it_tells_classes_apart_that_differ_in_covariance_alone(brought):
     model = new()
     rows = 1800 // len(brought)
@@ -161,7 +162,7 @@ def test_what_is_believed_of_a_class_follows_from_rows_that_were_not_learnt(vari
     assert belief.rows_per_feature == believes
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_begun_twice_it_knows_the_same():
     once, twice = new(), new()
     first, second = ccl.Task(rings(classes=(0,))), rings(classes=(1, 2), seed=3)
@@ -179,8 +180,7 @@ def test_begun_twice_it_knows_the_same():
     np.testing.assert_allclose(*spread, rtol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rows", [1, 2, HELD_EVERY, 2 * HELD_EVERY])
+@pytest.mark.parametrize("rows", slow_but([1, 2, HELD_EVERY, 2 * HELD_EVERY], [], [1]))
 def test_a_task_of_hardly_any_rows_is_learnt(rows):
     model = new()
     model.fit_tasks([rings(classes=(0,)), rings(n=rows, classes=(1,), seed=2)], **OPTIONS)

@@ -41,12 +41,14 @@ def still(monkeypatch):
     [
         (ccl.JointVAE, None),
         pytest.param(ccl.CCLGM, None, marks=(pytest.mark.graph, pytest.mark.slow)),
-        pytest.param(ccl.EWC, None, marks=pytest.mark.slow),
-        pytest.param(ccl.JointVAE, ccl.methods.LearningWithoutForgetting, marks=pytest.mark.slow),
+        pytest.param(ccl.EWC, None, marks=pytest.mark.release),
+        pytest.param(
+            ccl.JointVAE, ccl.methods.LearningWithoutForgetting, marks=pytest.mark.release
+        ),
         pytest.param(
             ccl.JointVAE,
             ccl.methods.SynapticIntelligence,
-            marks=(pytest.mark.graph, pytest.mark.slow),
+            marks=(pytest.mark.graph, pytest.mark.release),
         ),
     ],
 )
@@ -80,7 +82,7 @@ def test_a_head_on_two_replicas_adds_the_rows_of_both(strategy):
     np.testing.assert_allclose(one.predict(rows()[0]), two.predict(rows()[0]), atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_replicas_know_the_classes_of_all(strategy, still):
     """Class-incremental, the replicas meeting other classes: they learn what one learns."""
     x, y = rows(16, num_classes=4)
@@ -122,7 +124,7 @@ def test_replicas_draw_different_noise(strategy):
     assert not np.array_equal(first, second)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_saved_under_a_strategy_it_is_the_same_model_without(strategy, tmp_path):
     with strategy.scope():
         model = tiny()
@@ -134,7 +136,7 @@ def test_saved_under_a_strategy_it_is_the_same_model_without(strategy, tmp_path)
     np.testing.assert_array_equal(loaded.generate(5, seed=3)[0], model.generate(5, seed=3)[0])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_run_under_a_strategy_resumes(strategy, tmp_path):
     def finish(folder, callbacks=()):
         with strategy.scope():

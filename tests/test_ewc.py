@@ -108,7 +108,7 @@ def test_fisher_information_adds_up_over_tasks_and_the_anchor_is_the_latest_stud
     )
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_large_weight_holds_the_student_where_it_was():
     moved = []
     for weight in (0.0, 1e4):

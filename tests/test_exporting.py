@@ -153,7 +153,7 @@ def test_int8_is_a_third_at_most_of_a_real_student(tmp_path):
     assert "tolerance" not in small and small["weights"] == "int8"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_convolutional_student_exports(tmp_path):
     x, y = rows(60, (8, 8, 1))
     model = ccl.CCLGM((8, 8, 1), 3, latent_dim=3, architecture="convolutional", seed=0)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from checks import same_weights, tiny, weights_of
+from checks import same_weights, slow_but, tiny, weights_of
 from interrupted import Signal
 from test_heads import blobs, by_class
 
@@ -116,15 +116,14 @@ def test_rows_count_by_their_weight():
     assert spread[0] == pytest.approx(spread[1], rel=0.2)  # about offsets a little apart
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("memory", ["raw", "relu"])
+@pytest.mark.parametrize("memory", slow_but(["raw", "relu"], [], ["raw"]))
 def test_it_takes_any_fixed_features(memory):
     model = new(memory=memory)
     history = model.fit_tasks(TASKS, **{**OPTIONS, "epochs": 1})
     assert history.average_accuracy[-1] == 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_vectors_have_fourier_features():
     x = X.reshape(len(X), -1)
     model = ccl.CCLGM((36,), 3, seed=0)
@@ -192,7 +191,7 @@ def test_a_checkpoint_whose_memory_is_not_in_it_is_not_used(tmp_path, monkeypatc
     ("policy", "options"),
     [
         ("float32", {}),
-        ("mixed_bfloat16", {}),
+        pytest.param("mixed_bfloat16", {}, marks=pytest.mark.release),
         ("float32", {"memory": "gaussians", "likelihood": "gaussian"}),
     ],
 )
@@ -212,7 +211,7 @@ def test_artefacts_answer_with_it(policy, options, tmp_path):
     assert about["artefacts"]["classifier.onnx"]["accuracy"] == 1
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_sum_what_one_sums(strategy):
     one = new()
     with strategy.scope():

@@ -162,7 +162,7 @@ def test_going_on_with_another_call_and_with_tasks():
     assert int(model.tasks_seen.numpy()) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_two_replicas_learn_a_stream(strategy):
     with strategy.scope():
         model = tiny()
@@ -170,7 +170,7 @@ def test_two_replicas_learn_a_stream(strategy):
     assert len(history) == 2 and np.isfinite(history.accuracy).all()
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_behind_a_backbone_rows_are_held_as_features():
     held = []
 

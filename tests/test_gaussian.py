@@ -40,7 +40,7 @@ def test_a_feature_that_never_changed_may_change_later():
 
 
 @pytest.mark.graph
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_scale_of_each_feature_is_learnt():
     """Noise keeps its width, and what follows from z is told more exactly."""
     rng = np.random.default_rng(0)

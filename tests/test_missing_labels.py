@@ -111,7 +111,7 @@ def test_minus_one_is_a_class_where_it_is_told_as_one_and_none_marks_no_label():
     np.testing.assert_array_equal(labels_read(model, dataset(names[Y])), Y)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_later_task_without_any_name_is_read_whatever_marks_it():
     for nothing in (np.full(60, -1), [None] * 60, np.full(60, "")):
         model = tiny(num_classes=None)

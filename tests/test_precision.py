@@ -44,8 +44,8 @@ IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
     [
         (ccl.JointVAE, FLOAT16),
         pytest.param(ccl.CCLGM, BFLOAT16, marks=IN_GRAPHS),
-        pytest.param(ccl.CCLGM, FLOAT16, marks=IN_GRAPHS),
-        pytest.param(ccl.EWC, FLOAT16, marks=pytest.mark.slow),
+        pytest.param(ccl.CCLGM, FLOAT16, marks=(pytest.mark.graph, pytest.mark.release)),
+        pytest.param(ccl.EWC, FLOAT16, marks=pytest.mark.release),
     ],
     indirect=["policy"],
 )
@@ -81,7 +81,7 @@ def test_extreme_inputs_have_finite_losses(kind, policy):
     assert all(np.isfinite(weight).all() for weight in weights_of(model))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @one([FLOAT16])  # whose optimizer has the scale of the loss among its state
 def test_a_run_in_mixed_precision_resumes(policy, tmp_path):
     options = {"epochs": 2, "batch_size": 20, "verbose": 0}

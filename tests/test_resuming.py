@@ -72,7 +72,7 @@ def test_ctrl_c_within_an_epoch_costs_nothing(cls, after, assert_goes_on):
 BEST_BEFORE_THE_STOP = (2, TASKS[:2])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize(("after", "tasks"), [(3, TASKS), BEST_BEFORE_THE_STOP])
 def test_early_stopping_goes_on_where_it_was(after, tasks, tmp_path):
     whole = tiny()

@@ -92,11 +92,13 @@ def whole(tmp_path_factory):
 
 
 BETWEEN_TASKS = Stop(3)
-SLOW = [pytest.param(stopping, marks=pytest.mark.slow) for stopping in (BETWEEN_TASKS, Signal(8))]
+LATER = [
+    pytest.param(stopping, marks=pytest.mark.release) for stopping in (BETWEEN_TASKS, Signal(8))
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stopping", [Signal(5), *SLOW])
+@pytest.mark.parametrize("stopping", [Signal(5), *LATER])
 def test_all_of_them_end_as_if_nothing_had_stopped_them(stopping, whole, tmp_path):
     expected, files = whole
     with pytest.raises(KeyboardInterrupt):

@@ -111,7 +111,7 @@ def test_the_term_is_the_weighed_label_term_and_that_of_the_row_nearby():
     assert self_labels.label_term(model, rows_, tf.ones([60])).numpy().tolist() == [1.0] * 60
 
 
-@pytest.mark.parametrize("method", slow_but(METHODS, [], ["ccl-gm", "ewc"]))
+@pytest.mark.parametrize("method", slow_but(METHODS, [], ["ccl-gm"]))
 def test_every_method_learns_where_labels_are_missing(method, tmp_path):
     model = tiny(METHODS[method])
     tasks = [ccl.Task((X, y), test=(X, Y)) for y in (SOME, NONE, np.where(Y == 2, -1, SOME))]
@@ -134,7 +134,7 @@ def test_the_prior_has_every_row_and_no_row_is_of_a_class_that_its_task_lacks():
     assert np.exp(model.p_z.gaussians()[0]).sum() == pytest.approx(1)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
     model = tiny(ccl.EWC)
     model.fit_tasks([(X, SOME), (X, NONE)], epochs=1, verbose=0)
@@ -146,7 +146,7 @@ def test_fisher_information_of_rows_without_labels_is_that_of_the_image_terms():
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("features", slow_but(["fourier", "relu"], []))
+@pytest.mark.parametrize("features", slow_but(["fourier", "relu"], [], ["relu"]))
 def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labels(features):
     x, y = blobs(80, 0)
     few = np.where(np.arange(80) < 8, y, -1)
@@ -159,7 +159,7 @@ def test_a_memory_counts_the_answers_of_a_task_and_no_row_of_a_task_without_labe
     assert same_weights(before, weights_of(model.feature_memory))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.graph
 def test_gaussians_of_classes_have_the_answers_at_the_end_of_a_task():
     x, y = blobs(80, 0)
@@ -200,7 +200,7 @@ def test_few_labels_and_many_rows_tell_classes_apart():
     assert (model.predict(x, verbose=0).argmax(1) == y).mean() > 0.97
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.graph
 def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
     tasks = [ccl.Task((X, SOME), test=(X, Y)), ccl.Task((X, np.where(Y == 2, -1, SOME)))]
@@ -215,8 +215,9 @@ def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
 
 
 @pytest.mark.graph
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["jit_compile", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "how", slow_but(["jit_compile", "mixed_float16", "mixed_bfloat16"], [], ["jit_compile"])
+)
 def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
     x, y = blobs(60, 0)
     few = np.where(np.arange(60) < 12, y, -1)

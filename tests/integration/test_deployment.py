@@ -64,7 +64,7 @@ def test_a_model_that_cannot_be_exported_is_refused(work, tmp_path):
     refused(done, "not empty")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_export_script_runs_in_a_process_of_its_own(work, tmp_path):
     done = run_script(EXPORT, work / "model.keras", tmp_path / "out", "--formats", "onnx")
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from checks import ROOT, few_of
+from checks import ROOT, few_of, slow_but
 
 import keras_ccl as ccl
 
@@ -17,8 +17,7 @@ import running
 pytestmark = pytest.mark.graph
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stream", no_boundaries.STREAMS)
+@pytest.mark.parametrize("stream", slow_but(no_boundaries.STREAMS, [], ["split"]))
 def test_it_ends_in_table_history_model_and_export(stream, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(running, "load", few_of(3000, 200))
     command = ["--tasks", "2", "--epochs", "1", "--stream", stream, "--mixing", "0.05"]

@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from checks import ROOT, few_of, run_script
+from checks import ROOT, few_of, run_script, slow_but
 
 import keras_ccl as ccl
 
@@ -43,8 +43,11 @@ def few(monkeypatch):
     monkeypatch.setattr(running, "load", few_of(1000, 200))
 
 
-@pytest.mark.slow
-@by_name
+@pytest.mark.parametrize(
+    "example",
+    slow_but(EXAMPLES, [], [permuted_mnist, few_labels, new_classes]),
+    ids=lambda example: example.__name__,
+)
 def test_an_example_ends_in_table_figure_history_model_and_export(few, example, tmp_path, capsys):
     example.main(["--tasks", "2", "--epochs", "1", "--seed", "3", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
@@ -77,7 +80,7 @@ def test_no_file_is_longer_than_250_lines(folder):
     assert len(lengths) > 5 and max(lengths.values()) <= 250, lengths
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_same_command_resumes_from_its_checkpoints(few, tmp_path, monkeypatch, capsys):
     """A run that is done is not learnt again, and its figure has the samples drawn then."""
     command = ["--tasks", "2", "--epochs", "1", "--checkpoint-dir", str(tmp_path / "run"), "--out"]
@@ -166,7 +169,7 @@ def test_methods_side_by_side_keep_the_order_of_the_paper(tmp_path, capsys):
     assert all((tmp_path / f"{k}.png").stat().st_size > 10_000 for k in ("figure", "images"))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_sweep_prints_code_that_builds_its_best_trial(few, tmp_path, capsys):
     flags = "--trials 1 --tasks 1 --epochs 1 --dense-only"
     sweep.main([*flags.split(), "--out", str(tmp_path)])

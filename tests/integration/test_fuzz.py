@@ -4,16 +4,16 @@ import json
 import sys
 
 import pytest
-from checks import ROOT
+from checks import ROOT, slow_but
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import fuzz
 from fuzz_readers import READERS
 
-pytestmark = pytest.mark.slow
+LONGEST = "keras"
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", slow_but(READERS, [], READERS.keys() - {LONGEST}))
 def test_mutated_files_are_read_or_refused(reader, tmp_path, capsys):
     command = ["--files", "100", "--seed", "7", "--readers", reader, "--keep", str(tmp_path)]
     with pytest.raises(SystemExit) as ended:

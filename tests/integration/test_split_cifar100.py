@@ -44,7 +44,7 @@ def history_of(folder, method):
 
 
 @pytest.mark.graph
-@pytest.mark.slow
+@pytest.mark.release
 def test_all_see_the_same_features_and_one_is_exported_with_its_backbone(
     few, command, tmp_path, capsys
 ):

@@ -11,7 +11,6 @@ from checks import ROOT, run_script
 sys.path.insert(0, str(ROOT / "examples"))
 from multi_worker import local_cluster
 
-pytestmark = pytest.mark.slow
 WORKER = ROOT / "tests" / "worker.py"
 
 
@@ -48,6 +47,7 @@ def assert_same(first, second, tolerance):
         np.testing.assert_allclose(first[name], second[name], rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_both_workers_hold_the_weights_of_one_process_with_two_replicas(together, tmp_path):
     (alone,) = trained(tmp_path, tmp_path / "checkpoints", workers=1)
     assert_same(together[0], together[1], 0)
@@ -63,6 +63,7 @@ def test_ewc_finds_the_same_fisher_information_on_both_workers_as_in_one_process
     assert_same(first, alone, 1e-5)  # Fisher information and anchors are among the weights
 
 
+@pytest.mark.release
 def test_a_lost_worker_is_named_and_the_run_goes_on(together, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     (chief, code), (_, lost) = run(tmp_path, checkpoints, "--stop", "1")  # gone in task 2, epoch 2
