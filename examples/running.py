@@ -167,7 +167,8 @@ def stoppable(arguments: argparse.Namespace) -> Iterator[None]:
 
 def test_rows(task: ccl.Task) -> tuple[np.ndarray, np.ndarray]:
     """The images and labels of a task's test split."""
-    return task.test() if callable(task.test) else task.test
+    x, y = task.test
+    return x, y
 
 
 def check_export(classifier: Path, task: ccl.Task) -> None:

@@ -25,6 +25,13 @@ def test_the_first_permuted_task_is_the_identity(images):
     np.testing.assert_array_equal(shown(first.train)[0], images.train[0])
 
 
+def test_a_split_is_called_or_unpacked(images):
+    for task in (streams.permuted(images, tasks=2)[1], streams.split(images)[1]):
+        (x, y), (u, v) = task.train, task.train()
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
 def test_a_permutation_moves_pixels_alike_in_every_row_and_split(images):
     task = streams.permuted(images, tasks=3, seed=4)[2]
     x, y = shown(task.train)

@@ -1,6 +1,6 @@
 """Transformations of images and labels, from which `streams` derives the tasks of a stream."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,8 @@ Transform = Callable[[np.ndarray, np.ndarray], Arrays]
 
 class Transformed:
     """A split that is derived from other data only when its task is reached.
+
+    Call it for its rows, or unpack it like the tuple that it returns: `x, y = task.train`.
 
     Args:
         transform: A function of inputs and labels that returns new ones.
@@ -47,6 +49,9 @@ class Transformed:
         for transform in self.transforms:
             rows = transform(*rows)
         return rows
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self())
 
 
 class Permutation:
