@@ -130,7 +130,8 @@ async function start() {
     $("usual").textContent = `(unfamiliar below ${calibration.threshold.toFixed(1)})`;
   else if (usual)
     $("usual").textContent = `(99 % of its test images: above ${usual["1%"].toFixed(0)})`;
-  $("about").textContent = `${about.method}, ${about.tasks_seen} tasks learnt, ${names.length} classes.`;
+  const tasks = about.tasks_seen === 1 ? "1 task" : `${about.tasks_seen} tasks`;
+  $("about").textContent = `${about.method}, ${tasks} learnt, ${names.length} classes.`;
   window.student = { about, last };
 }
 

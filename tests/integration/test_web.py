@@ -1,5 +1,6 @@
 """The page in headless Chromium: it draws, answers as ONNX Runtime does, and dreams."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
+    """A student learnt here, or that of the folder that KERAS_CCL_EXPORT names."""
+    if named := os.environ.get("KERAS_CCL_EXPORT"):
+        return Path(named)
     folder = tmp_path_factory.mktemp("web") / "out"
     data = ccl.datasets.load("mnist")
     model = ccl.CCLGM((28, 28, 1), 10, latent_dim=8, prior_components=2, seed=0)
@@ -115,6 +119,7 @@ def settled(driver):
 
 ONE = [[(0, -90), (0, 0), (0, 90)]]
 ZERO = [[(0, -90), (60, -50), (60, 50), (0, 90), (-60, 50), (-60, -50), (0, -90)]]
+SEVEN = [[(-60, -80), (60, -80), (-10, 90)]]
 
 
 def test_a_stroke_changes_the_prediction(browser):
@@ -163,6 +168,19 @@ def test_it_draws_by_keyboard(browser):
     pad.send_keys(Keys.ARROW_UP * 9, " ", Keys.ARROW_DOWN * 18, " ")
     wait(browser, "return student.last.answer !== null")
     assert int(np.argmax(settled(browser)["answer"]["probabilities"])) == 1
+
+
+def test_a_picture_of_the_page(browser, tmp_path):
+    """What docs/web.png is; the command stands beside it in docs/deployment.md."""
+    phone = browser.get_window_size()
+    browser.set_window_size(1240, 720)
+    draw(browser, SEVEN)
+    element(browser, "from-drawing").click()
+    settled(browser)
+    browser.execute_script("window.scrollTo(0, 0)")
+    assert browser.save_screenshot(tmp_path / "web.png")
+    assert browser.execute_script("return window.innerWidth") > 1000
+    browser.set_window_size(phone["width"], phone["height"])
 
 
 def test_nothing_is_wider_than_a_phone_and_nothing_fails(browser):
