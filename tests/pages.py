@@ -30,6 +30,7 @@ def names():
     for k in (1, 2, 3):
         found[f"vectors{k}"], found[f"kinds{k}"] = rows(20, (13,), 3, seed=k)
         found[f"photos{k}"], found[f"labels{k}"] = rows(20, (32, 32, 3), 10, seed=k)
+    found["pixels"] = (255 * data[0][0]).astype("uint8")
     found["dataset"] = tf.data.Dataset.from_tensor_slices(data[4])
     return {**found, "ccl": ccl, "x": data[0][0], "tasks": [ccl.Task(data[5], test=data[0])]}
 

@@ -18,14 +18,12 @@ from keras_ccl.models.keras_training import KerasTraining
 
 PAGES = {str(path.relative_to(DOCS)): path for path in sorted(DOCS.rglob("*.md"))}
 """Tutorials run as scripts, in `test_tutorials.py`; their links are tested here."""
-NOT_RUN = {
-    "architecture.md": "the loop in outline",
-    "deployment.md": "clients of exported files; export has tests of its own",
-    "scaling.md": "as in settings.md",
-}
+NOT_RUN = {"architecture.md": "the loop in outline"}
 WRITTEN = {
     "index.md": {"digits.keras"},
     "settings.md": {"digits.keras", "run-1", "artefacts"},
+    "deployment.md": {"digits.keras", "artefacts"},
+    "scaling.md": {"run-1"},
     "guide.md": {"m.keras", "run-1", "run.json", "run.png", "artefacts"},
 }
 LINK = re.compile(r"\]\(((?:\.\./)+[^)#]*?\.py)(?:#([\w.]+))?\)")
@@ -56,7 +54,7 @@ def is_run_here(page):
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     in_small(monkeypatch)
-    if page == "settings.md":
+    if page in ("settings.md", "deployment.md"):
         saved_before(tmp_path)
     namespace = names()
     run(python_blocks(PAGES[page]), page, namespace)
