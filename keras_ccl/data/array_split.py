@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
+from keras_ccl.data.label_repeats import showing
 from keras_ccl.data.labels import Name
 from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
@@ -35,7 +36,10 @@ class ArraySplit:
 
     Attributes:
         scaled: whether x was bytes and is divided by 255.
+        repeats_labels: whether `training` shows rows with a label more often, where they are few.
     """
+
+    repeats_labels = False
 
     def __init__(
         self,
@@ -110,18 +114,19 @@ class ArraySplit:
         """Epochs without end, each in another order.
 
         The order depends on `seed` and the number of the epoch alone, so that a run can go on at
-        any epoch.
+        any epoch. An epoch has as many rows as there are, whether labels are repeated or not.
 
         Args:
             batch_size: rows per batch.
             seed: `[2]` integers.
-            steps_per_epoch: None for one pass over the rows.
+            steps_per_epoch: None for as many as the rows make.
             first_epoch: the epoch to begin with, from 0.
 
         Returns:
             A dataset of (x, y) or (x, y, weight), and the steps of an epoch.
         """
-        rows = len(self.x)
+        shown = showing(self.y) if self.repeats_labels else None
+        rows = len(self.x if shown is None else shown.index)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             key = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
@@ -131,9 +136,28 @@ class ArraySplit:
             )
 
         steps = steps_per_epoch or self.steps(batch_size)
-        before = first_epoch * steps // self.steps(batch_size)  # whole passes over the rows
-        passes = tf.data.Dataset.counter(before).flat_map(epoch)
-        return self._gather(passes.skip(first_epoch * steps % self.steps(batch_size))), steps
+        before, rest = divmod(first_epoch * steps, math.ceil(rows / batch_size))  # whole passes
+        passes = tf.data.Dataset.counter(before).flat_map(epoch).skip(rest)
+        if shown is None:
+            return self._gather(passes), steps
+        index = tf.constant(shown.index)
+        return self._weighing(shown.weight)._gather(
+            passes.map(lambda i: tf.gather(index, i))
+        ), steps
+
+    def repeating_labels(self) -> ArraySplit:
+        """The same rows, with `repeats_labels`."""
+        split = copy.copy(self)
+        split.repeats_labels = True
+        return split
+
+    def _weighing(self, weight: np.ndarray) -> ArraySplit:
+        """The same rows, each of which counts `weight` times as much."""
+        split = copy.copy(self)
+        split.weight = weight if self.weight is None else weight * self.weight
+        if self._held is not None:
+            split._held = (*self._held[:2], tf.constant(split.weight))
+        return split
 
     def hold_out(self, fraction: float) -> tuple[ArraySplit, ArraySplit]:
         """Cut off the last `fraction` of the rows: train and validation."""

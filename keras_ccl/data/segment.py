@@ -46,6 +46,7 @@ class Segment:
         kept = self._kept(parts[-1])
         self._parts = parts if kept is None else tuple(part[kept] for part in parts)
         self._spec, self._labels = rows.spec.of_indices, labels
+        self._repeats_labels = rows.repeats_labels
         self.seen += rows.rows
         self.unlabelled += rows.unlabelled
 
@@ -74,6 +75,8 @@ class Segment:
         if self._labels is not None:
             spec = spec._replace(num_classes=self._labels.num_classes)
         train = ArraySplit(x, y, spec, self.name, None if (weight == 1).all() else weight)
+        if self._repeats_labels:
+            train = train.repeating_labels()
         return ReadyTask(
             self.number, self.name, train.held(), None, self._labels, continues, complete
         )

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ccl.bounds import distributions, objectives
 from keras_ccl.data.ready_tasks import ReadyTask
-from keras_ccl.data.splits import MEASURING_SEED, Split
+from keras_ccl.data.splits import MEASURING_SEED
 from keras_ccl.data.validation import check_positive, check_share
 from keras_ccl.models import rows as step_rows
 from keras_ccl.models import self_labels
@@ -201,9 +201,11 @@ class JointVAE(KerasTraining, Forgettable):
 
     # From task to task.
 
-    def validation_rows(self, split: Split, batch_size: int) -> tf.data.Dataset:
-        """What callbacks judge by, a dataset of (x, y, weight): see `validation_rows`."""
-        return validation_rows(self, split, batch_size)
+    validation_rows = validation_rows
+
+    def observed(self, task: ReadyTask) -> ReadyTask:
+        """A task as the networks see it, its rows with a label more often where they are few."""
+        return self_labels.repeated(super().observed(task))
 
     def begin_task(self, task: ReadyTask) -> None:
         """Called before a task is learnt, whose classes are met as it is; and with further rows."""
@@ -236,10 +238,8 @@ class JointVAE(KerasTraining, Forgettable):
         return {**super().options(), **self.method.options()}
 
     def get_config(self) -> dict[str, Any]:
-        config = {
-            **super().get_config(),
-            "method": keras.saving.serialize_keras_object(self.method),
-        }
+        method = keras.saving.serialize_keras_object(self.method)
+        config = {**super().get_config(), "method": method}
         return {k: v for k, v in config.items() if k not in self.method.option_names}
 
     @classmethod

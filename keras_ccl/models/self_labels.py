@@ -3,7 +3,8 @@
 Of such a row it is known that it is of the task, so of one of the classes of the task. Among these
 few the model soon tells rows apart, and its own answer stands for the label that is missing. What
 an answer is worth shows nearby: on the same row moved a little towards the class that is second, it
-should still be given. That is learnt too, for rows with a label as well.
+should still be given. That is learnt too, for rows with a label as well. Such rows come more often
+than others, and count less each time (`keras_ccl.data.label_repeats`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tensorflow as tf
 from keras_ccl.bounds import distributions
 from keras_ccl.bounds.objectives import has_label
 from keras_ccl.data.answered_split import AnsweredSplit
+from keras_ccl.data.array_split import ArraySplit
 from keras_ccl.models.rows import Rows
 from keras_ccl.training import replicas
 
@@ -51,6 +53,16 @@ def begin_task(model: JointVAE, task: ReadyTask) -> float | None:
         met = np.maximum(met, model.task_classes.numpy())
     model.task_classes.assign(met)
     return train.rows / labelled if is_partly else None
+
+
+def repeated(task: ReadyTask) -> ReadyTask:
+    """The same task; its train rows with a label come more often where they are few.
+
+    What a batch of a dataset holds is left to its maker.
+    """
+    if not isinstance(task.train, ArraySplit):
+        return task
+    return dataclasses.replace(task, train=task.train.repeating_labels())
 
 
 def with_own_labels(model: JointVAE, rows: Rows, per_label: float | None) -> Rows:
