@@ -126,7 +126,7 @@ class ArraySplit:
             A dataset of (x, y) or (x, y, weight), and the steps of an epoch.
         """
         shown = showing(self.y) if self.repeats_labels else None
-        rows = len(self.x if shown is None else shown.index)
+        rows = len(self.x if shown is None else shown.rows)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             key = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
@@ -140,7 +140,7 @@ class ArraySplit:
         passes = tf.data.Dataset.counter(before).flat_map(epoch).skip(rest)
         if shown is None:
             return self._gather(passes), steps
-        index = tf.constant(shown.index)
+        index = tf.constant(shown.rows)
         return self._weighing(shown.weight)._gather(
             passes.map(lambda i: tf.gather(index, i))
         ), steps

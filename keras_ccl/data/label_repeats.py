@@ -19,11 +19,11 @@ class Showing(NamedTuple):
     """What one pass shows.
 
     Attributes:
-        index: `[M]`, of rows, those with a label several times.
+        rows: `[M]` indices, of rows with a label several times.
         weight: `[N]`, what a row counts each time, so that all count alike in a pass; mean 1.
     """
 
-    index: np.ndarray
+    rows: np.ndarray
     weight: np.ndarray
 
 
