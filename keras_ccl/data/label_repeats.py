@@ -20,7 +20,7 @@ class Showing(NamedTuple):
 
     Attributes:
         rows: `[M]` indices, of rows with a label several times.
-        weight: `[N]`, what a row counts each time, so that all count alike in a pass; mean 1.
+        weight: `[N]`, what a row counts each time, so that all count alike in a pass: 1 on average.
     """
 
     rows: np.ndarray
