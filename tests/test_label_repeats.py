@@ -48,8 +48,8 @@ def test_a_pass_of_training_shows_them_in_an_order_of_its_own(own):
     few_labels, seed = split(6, weight=own), tf.constant([1, 2])
     index, weight = showing(few_labels.y)
     batches, steps = few_labels.training(8, seed=seed)
-    assert steps == 8 and len(index) == 84  # six rows five times each
-    taken = list(batches.take(22))  # two passes of 11 batches
+    assert steps == few_labels.steps(8) == 11 and len(index) == 84  # six rows five times each
+    taken = list(batches.take(22))
     for one_pass in (taken[:11], taken[11:]):
         x, y, counts = map(np.concatenate, zip(*one_pass, strict=True))
         at = x[:, 0].astype(int)
@@ -62,8 +62,8 @@ def test_a_pass_of_training_shows_them_in_an_order_of_its_own(own):
 def test_a_run_that_goes_on_has_the_batches_it_would_have_had():
     seed = tf.constant([3, 4])
     whole = list(split(6).training(8, seed=seed)[0].take(40))
-    for epoch in (1, 2, 4):
-        rest, steps = split(6).training(8, seed=seed, first_epoch=epoch)
+    for epoch, asked in ((1, None), (2, 9), (3, 12)):
+        rest, steps = split(6).training(8, seed=seed, first_epoch=epoch, steps_per_epoch=asked)
         after = whole[epoch * steps :]
         for expected, found in zip(after, rest.take(len(after)), strict=True):
             np.testing.assert_array_equal(expected[0], found[0])

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
-from keras_ccl.data.label_repeats import showing
+from keras_ccl.data.label_repeats import Showing, showing
 from keras_ccl.data.labels import Name
 from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
@@ -100,8 +100,8 @@ class ArraySplit:
         """Nothing, likewise."""
 
     def steps(self, batch_size: int) -> int:
-        """Batches per epoch."""
-        return math.ceil(len(self.x) / batch_size)
+        """Batches per epoch: of one pass, in which rows may come several times."""
+        return math.ceil(self._in_a_pass(self._showing()) / batch_size)
 
     def training(
         self,
@@ -114,19 +114,19 @@ class ArraySplit:
         """Epochs without end, each in another order.
 
         The order depends on `seed` and the number of the epoch alone, so that a run can go on at
-        any epoch. An epoch has as many rows as there are, whether labels are repeated or not.
+        any epoch.
 
         Args:
             batch_size: rows per batch.
             seed: `[2]` integers.
-            steps_per_epoch: None for as many as the rows make.
+            steps_per_epoch: None for one pass over the rows.
             first_epoch: the epoch to begin with, from 0.
 
         Returns:
             A dataset of (x, y) or (x, y, weight), and the steps of an epoch.
         """
-        shown = showing(self.y) if self.repeats_labels else None
-        rows = len(self.x if shown is None else shown.rows)
+        shown = self._showing()
+        rows = self._in_a_pass(shown)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             key = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
@@ -136,7 +136,7 @@ class ArraySplit:
             )
 
         steps = steps_per_epoch or self.steps(batch_size)
-        before, rest = divmod(first_epoch * steps, math.ceil(rows / batch_size))  # whole passes
+        before, rest = divmod(first_epoch * steps, self.steps(batch_size))  # whole passes
         passes = tf.data.Dataset.counter(before).flat_map(epoch).skip(rest)
         if shown is None:
             return self._gather(passes), steps
@@ -150,6 +150,12 @@ class ArraySplit:
         split = copy.copy(self)
         split.repeats_labels = True
         return split
+
+    def _showing(self) -> Showing | None:
+        return showing(self.y) if self.repeats_labels else None
+
+    def _in_a_pass(self, shown: Showing | None) -> int:
+        return len(self.x if shown is None else shown.rows)
 
     def _weighing(self, weight: np.ndarray) -> ArraySplit:
         """The same rows, each of which counts `weight` times as much."""
