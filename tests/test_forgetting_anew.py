@@ -20,7 +20,7 @@ def accuracy_on(model, y, classes):
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("with_rows", [True, False])
+@pytest.mark.parametrize("with_rows", slow_but([True, False], [], [True]))
 @pytest.mark.parametrize("cls", slow_but([ccl.CCLGM, ccl.CCLGM.paper], [], [ccl.CCLGM]))
 def test_the_others_stay_and_the_class_can_come_again(cls, with_rows, tmp_path):
     model = cls((6,), latent_dim=2, likelihood="bernoulli", seed=0)
@@ -46,7 +46,7 @@ def test_the_others_stay_and_the_class_can_come_again(cls, with_rows, tmp_path):
 
 
 @pytest.mark.graph
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_number_that_comes_again_is_learnt_anew():
     model = tiny()
     model.compile(keras.optimizers.Adam(1e-2))

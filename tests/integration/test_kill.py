@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import slow_but
 
+pytestmark = pytest.mark.release
+KILLS = 20
 RUN = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -51,12 +52,12 @@ def checkpoints(folder):
     return {path.name for path in folder.glob("*") if path.name.isdigit()}
 
 
-@pytest.mark.parametrize("kills", slow_but([4, 20], [], [4]))
-def test_killed_again_and_again_it_ends_with_the_same_weights(kills, tmp_path):
+@pytest.mark.parametrize("seed", [0])
+def test_killed_twenty_times_it_ends_with_the_same_weights(seed, tmp_path):
     finished(start(tmp_path / "whole", tmp_path / "expected"))
-    moments = random.Random(0)
+    moments = random.Random(seed)
     folder, killed, progressed = tmp_path / "killed", 0, set()
-    while killed < kills:
+    while killed < KILLS:
         process = start(folder, tmp_path / "found")
         assert process.stdout.readline() == "started\n", process.stderr.read()
         before = checkpoints(folder) if folder.exists() else set()
@@ -73,8 +74,8 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(kills, tmp_path):
         process.stderr.close()
         killed += 1
         progressed |= checkpoints(folder)
-    assert killed == kills, f"the run was over after {killed} kills: make it longer"
-    assert len(progressed) > kills / 4
+    assert killed == KILLS, f"the run was over after {killed} kills: make it longer"
+    assert len(progressed) > 5
     finished(start(folder, tmp_path / "found"))
     expected, found = (
         json.loads((tmp_path / f"{k}.json").read_text()) for k in ("expected", "found")
