@@ -35,15 +35,12 @@ def losses_in_float32(cls, eagerly):
     return [record["loss"] for record in history.epochs]
 
 
-IN_GRAPHS = (pytest.mark.graph, pytest.mark.slow)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "policy"),
     [
         (ccl.JointVAE, FLOAT16),
-        pytest.param(ccl.CCLGM, BFLOAT16, marks=IN_GRAPHS),
+        pytest.param(ccl.CCLGM, BFLOAT16, marks=pytest.mark.graph),
         pytest.param(ccl.CCLGM, FLOAT16, marks=(pytest.mark.graph, pytest.mark.release)),
         pytest.param(ccl.EWC, FLOAT16, marks=pytest.mark.release),
     ],

@@ -110,7 +110,8 @@ def test_the_default_fit_works_where_keras_compiles_by_itself():
     assert all(np.isfinite(record["loss"][0]) for record in history.epochs)
 
 
-@pytest.mark.parametrize("make", slow_but([ccl.CCLGM, ccl.EWC], [], []))
+@pytest.mark.release
+@pytest.mark.parametrize("make", [ccl.CCLGM, ccl.EWC])
 def test_compiled_models_learn_streams_of_mnist(make):
     mnist = ccl.datasets.load("mnist")
     few = ccl.Task(tuple(part[:600] for part in mnist.train))

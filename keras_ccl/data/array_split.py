@@ -101,7 +101,8 @@ class ArraySplit:
 
     def steps(self, batch_size: int) -> int:
         """Batches per epoch: of one pass, in which rows may come several times."""
-        return math.ceil(self._in_a_pass(self._showing()) / batch_size)
+        shown = self._showing()
+        return math.ceil(len(self.x if shown is None else shown.rows) / batch_size)
 
     def training(
         self,
@@ -126,7 +127,8 @@ class ArraySplit:
             A dataset of (x, y) or (x, y, weight), and the steps of an epoch.
         """
         shown = self._showing()
-        rows = self._in_a_pass(shown)
+        rows = len(self.x if shown is None else shown.rows)
+        steps_per_pass = math.ceil(rows / batch_size)
 
         def epoch(number: tf.Tensor) -> tf.data.Dataset:
             key = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int32))
@@ -135,8 +137,8 @@ class ArraySplit:
                 lambda index: tf.random.experimental.index_shuffle(index, key, rows - 1)
             )
 
-        steps = steps_per_epoch or self.steps(batch_size)
-        before, rest = divmod(first_epoch * steps, self.steps(batch_size))  # whole passes
+        steps = steps_per_epoch or steps_per_pass
+        before, rest = divmod(first_epoch * steps, steps_per_pass)  # whole passes, and steps
         passes = tf.data.Dataset.counter(before).flat_map(epoch).skip(rest)
         if shown is None:
             return self._gather(passes), steps
@@ -153,9 +155,6 @@ class ArraySplit:
 
     def _showing(self) -> Showing | None:
         return showing(self.y) if self.repeats_labels else None
-
-    def _in_a_pass(self, shown: Showing | None) -> int:
-        return len(self.x if shown is None else shown.rows)
 
     def _weighing(self, weight: np.ndarray) -> ArraySplit:
         """The same rows, each of which counts `weight` times as much."""

@@ -1,7 +1,7 @@
 """Labels that are few: rows that have one come more often, and count less each time.
 
-Where a label counts for many rows, steps are noisy, and what earlier tasks taught is lost in the
-noise. Shown so, the gradient is the same on average, and of more rows with a label.
+Where a label counts for many rows, steps are noisy, and more of what earlier tasks taught is lost.
+Shown so, the gradient is the same on average, and of more rows with a label.
 """
 
 import math

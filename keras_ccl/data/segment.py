@@ -75,8 +75,7 @@ class Segment:
         if self._labels is not None:
             spec = spec._replace(num_classes=self._labels.num_classes)
         train = ArraySplit(x, y, spec, self.name, None if (weight == 1).all() else weight)
-        if self._repeats_labels:
-            train = train.repeating_labels()
+        train.repeats_labels = self._repeats_labels
         return ReadyTask(
             self.number, self.name, train.held(), None, self._labels, continues, complete
         )

@@ -1,6 +1,7 @@
 """The examples in a tiny setting: what they write, what they print, and what they refuse."""
 
 import ast
+import functools
 import json
 import sys
 
@@ -32,7 +33,9 @@ EXAMPLES = {
     new_classes: ["classes T-shirt/top, Trouser", "classes Pullover, Dress"],
     rotated_fashion: ["0 degrees", "90 degrees"],
 }
-by_name = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.__name__)
+by_name = functools.partial(
+    pytest.mark.parametrize, "example", ids=lambda example: example.__name__
+)
 
 pytestmark = pytest.mark.graph
 
@@ -43,11 +46,7 @@ def few(monkeypatch):
     monkeypatch.setattr(running, "load", few_of(1000, 200))
 
 
-@pytest.mark.parametrize(
-    "example",
-    slow_but(EXAMPLES, [], [permuted_mnist, few_labels, new_classes]),
-    ids=lambda example: example.__name__,
-)
+@by_name(slow_but(EXAMPLES, [], [permuted_mnist, few_labels, new_classes]))
 def test_an_example_ends_in_table_figure_history_model_and_export(few, example, tmp_path, capsys):
     example.main(["--tasks", "2", "--epochs", "1", "--seed", "3", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
@@ -66,7 +65,7 @@ def test_an_example_ends_in_table_figure_history_model_and_export(few, example, 
     assert f"ONNX Runtime: accuracy {accuracy[1, 1]:.4f}" in printed
 
 
-@by_name
+@by_name(EXAMPLES)
 def test_an_example_is_short_and_shows_what_one_would_copy(example):
     text = (ROOT / "examples" / f"{example.__name__}.py").read_text()
     shown = text.replace(ast.get_docstring(ast.parse(text), clean=False), "")
