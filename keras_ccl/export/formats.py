@@ -193,7 +193,7 @@ def _with_constants(function: Any) -> Any:
     traced = function.get_concrete_function()
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
 
-    @tf.function(input_signature=function.input_signature)
+    @tf.function(input_signature=function.input_signature, autograph=False)
     def constant(rows: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.nest.pack_sequence_as(traced.structured_outputs, frozen(rows))
 

@@ -85,7 +85,7 @@ def classifier(model: JointModel, temperature: float | None = None) -> Served:
     parts_of_memory = memory.answering_parts() if memory is not None else ()
     shape = (None, *model.input_shape)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")], autograph=False)
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         seen = model.observe(x)
         q = model.encode(seen)
@@ -125,7 +125,7 @@ def head(model: ClosedFormHead, temperature: float | None = None) -> Served:
     """
     shape = (None, *model.input_shape)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")])
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="x")], autograph=False)
     def classify(x: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = model.logits(x)
         answers = {**_probabilities(logits, temperature), "logits": logits}
@@ -157,7 +157,7 @@ def decoder(model: JointModel) -> Served:
     """
     shape = (None, model.latent_dim)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="z")])
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="z")], autograph=False)
     def decode(z: tf.Tensor) -> dict[str, tf.Tensor]:
         answers = {
             "x": model.decode(z).mean(),

@@ -30,7 +30,7 @@ def squared_gradient_sums(
         gradients = tape.gradient(value, variables, unconnected_gradients="zero")
         return [tf.square(gradient) for gradient in gradients]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def sum_over(chunk):
         each = tf.vectorized_map(squared_gradients, chunk, warn=False)  # noise is drawn in a loop
         return [tf.reduce_sum(gradient, 0) for gradient in each]

@@ -114,7 +114,8 @@ class GenerativeReplay(Method):
 
     def _trace(self, model: JointVAE) -> None:
         self._draw_old = tf.function(
-            lambda n, variant: self._generate(model, n, variant=variant, of_new=False)
+            lambda n, variant: self._generate(model, n, variant=variant, of_new=False),
+            autograph=False,
         )
         self._draw_old._omit_frequent_tracing_warning = True  # once for each growth, as it must be
 

@@ -88,11 +88,11 @@ class JointModel(DrawnRows):
             lambda batch: self._sample_rows(batch, self.next_seed()), x, MEASURING_BATCH
         )
 
-    # Traced once, for any number of rows.
+    # Traced once, for any number of rows; without AutoGraph, as Keras traces a train step.
 
     @functools.cached_property
     def _draw_rows(self) -> Callable:
-        return tf.function(lambda n, seed: self.draw(n, seed))
+        return tf.function(lambda n, seed: self.draw(n, seed), autograph=False)
 
     @functools.cached_property
     def _reconstruct_rows(self) -> Callable:
@@ -113,11 +113,11 @@ class JointModel(DrawnRows):
         def sample(x, seed):
             return rows.where_finite(x, self.encode(x).sample(seed=seed))
 
-        return tf.function(sample, reduce_retracing=True)
+        return tf.function(sample, reduce_retracing=True, autograph=False)
 
     def _traced(self, function: Callable) -> Callable:
         x = tf.TensorSpec((None, *self.observed_shape), tf.float32)
-        return tf.function(function, input_signature=[x])
+        return tf.function(function, input_signature=[x], autograph=False)
 
     # Copies.
 

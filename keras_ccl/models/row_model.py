@@ -89,7 +89,7 @@ class RowModel(NamedClasses):
     @functools.cached_property
     def _features(self) -> Callable[[tf.Tensor], tf.Tensor]:
         x = tf.TensorSpec((None, *self.input_shape), tf.float32)
-        return tf.function(self.observe, input_signature=[x])
+        return tf.function(self.observe, input_signature=[x], autograph=False)
 
     def observed(self, task: ReadyTask) -> ReadyTask:
         """A task whose rows pass through the backbone once: its features, or what it is."""

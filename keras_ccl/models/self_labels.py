@@ -171,7 +171,9 @@ def answered(model: JointVAE, task: ReadyTask) -> ReadyTask:
         return task
     classes = model.task_classes if task.train.classes else tf.ones([model.num_classes])
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.observed_shape), tf.float32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *model.observed_shape), tf.float32)], autograph=False
+    )
     def answer(x: tf.Tensor) -> tf.Tensor:
         among = _logits_at(model, model.for_encoder(x)) + _only(classes)
         return tf.argmax(among, 1, tf.int32)

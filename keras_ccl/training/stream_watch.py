@@ -88,7 +88,9 @@ class _Copy:
             self._copy = model.frozen_copy("watch")
         self.known = model.num_classes, model.forgotten
         x = tf.TensorSpec((None, *self._copy.input_shape), tf.float32)
-        self._terms = tf.function(self._bound, input_signature=[x, tf.TensorSpec([None], tf.int32)])
+        self._terms = tf.function(
+            self._bound, input_signature=[x, tf.TensorSpec([None], tf.int32)], autograph=False
+        )
 
     def begin(self, model: Any) -> None:
         """Take the weights of the student."""
