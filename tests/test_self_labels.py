@@ -73,7 +73,7 @@ def test_the_label_that_is_missing_is_the_answer_among_the_classes_of_the_task()
     model = begun(y)
     assert model.task_classes.numpy().tolist() == [1, 1, 0]
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(y)))
-    found = self_labels.with_own_labels(model, rows_, 4.0)
+    found = self_labels.with_own_labels(model, rows_, known)
     among = model.classify(model.encode(X).mean()).probs_parameter().numpy()[:, :2]
     expected = np.where(MISSING[:, np.newaxis], among / among.sum(1, keepdims=True), np.eye(2)[y])
     np.testing.assert_allclose(found.y[:, :2], expected, rtol=1e-5)
@@ -84,7 +84,7 @@ def test_the_label_that_is_missing_is_the_answer_among_the_classes_of_the_task()
 def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ():
     model = begun(SOME)
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(SOME)))
-    found = self_labels.with_own_labels(model, rows_, 4.0)
+    found = self_labels.with_own_labels(model, rows_, known)
     moved = np.linalg.norm(found.nearby - X, axis=1)
     spread = np.sqrt(np.square(X - X.mean(0)).sum(1).mean())
     has_slope = moved > 0  # where ReLU passes nothing on there is no direction
@@ -103,7 +103,7 @@ def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ()
 def test_the_term_is_the_weighed_label_term_and_that_of_the_row_nearby():
     model = begun(SOME)
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(SOME)))
-    found = self_labels.with_own_labels(model, rows_, 4.0)
+    found = self_labels.with_own_labels(model, rows_, known)
     term = self_labels.label_term(model, found, tf.ones([60])).numpy()
     log_p = np.log(model.classify(model.encode(found.nearby).mean()).probs_parameter())
     expected = found.label_weight.numpy() - (found.y.numpy() * log_p).sum(1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+from collections import Counter
 
 import numpy as np
 import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import check_not_black_and_white, is_bytes
+from keras_ccl.data.label_counts import CountedLabels, count_labels
 from keras_ccl.data.label_repeats import Showing, showing
-from keras_ccl.data.labels import Name
-from keras_ccl.data.missing_labels import UNLABELLED
 from keras_ccl.data.pipelines import shard_by_rows, with_tuning
 from keras_ccl.data.validation import (
     DataSpec,
@@ -24,7 +24,7 @@ PREFETCHED = 4
 """Batches made ready ahead of the step that takes them."""
 
 
-class ArraySplit:
+class ArraySplit(CountedLabels):
     """Rows in memory, checked on entry.
 
     Args:
@@ -74,14 +74,9 @@ class ArraySplit:
         return None
 
     @property
-    def classes(self) -> set[int]:
-        """The classes among the labels."""
-        return set(np.unique(self.y).tolist()) - {UNLABELLED}
-
-    @property
-    def unlabelled(self) -> int:
-        """How many rows have no label."""
-        return int(np.count_nonzero(self.y == UNLABELLED))
+    def label_counts(self) -> Counter[int]:
+        """How many rows have each label, by class."""
+        return count_labels(self.y)
 
     def some_rows(self, most: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """At most `most` rows, drawn without replacement: arrays x and y."""
@@ -195,11 +190,6 @@ class ArraySplit:
         split.spec, split._held = spec, None
         split.y = spec.indices(self.spec.labels.names_of(self.y), self.where)
         return split
-
-    @property
-    def names(self) -> list[Name]:
-        """The names of the classes among the labels."""
-        return self.spec.names_of(self.classes)
 
     @property
     def labels(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import copy
 import math
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -15,8 +16,7 @@ import tensorflow as tf
 
 from keras_ccl.data.byte_inputs import as_floats, check_not_black_and_white, is_bytes
 from keras_ccl.data.entry_check import EntryCheck, is_batched, message_of
-from keras_ccl.data.labels import Name
-from keras_ccl.data.missing_labels import UNLABELLED
+from keras_ccl.data.label_counts import CountedLabels, count_labels
 from keras_ccl.data.passes_made import (
     begun_when_read,
     make_passes,
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 30
 """A first pass that takes longer may be without an end, and says so."""
 
 
-class DatasetSplit:
+class DatasetSplit(CountedLabels):
     """A `tf.data.Dataset` of (x, y) or (x, y, weight), batched or not; `verify` reads it once.
 
     Args:
@@ -42,8 +42,7 @@ class DatasetSplit:
 
     Attributes:
         scaled: whether x is bytes and is divided by 255.
-        classes: those among the labels that `verify` read.
-        unlabelled: how many rows of them have none.
+        label_counts: how many rows have each label, by class, of those that `verify` read.
         entry_check: of the rows, at each pass; it keeps what it refused.
     """
 
@@ -55,8 +54,8 @@ class DatasetSplit:
         self.entry_check = EntryCheck(spec, where)
         self.batched = is_batched(dataset.element_spec, spec, where)
         self.scaled = is_bytes(dataset.element_spec[0].dtype, spec.unit_range)
-        self.counted = self.rows = self.unlabelled = 0
-        self.classes: set[int] = set()
+        self.counted = self.rows = 0
+        self.label_counts: Counter[int] = Counter()
         if steps is None and dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
                 f"{where}: an infinite dataset needs steps_per_epoch (validation and test data "
@@ -71,13 +70,13 @@ class DatasetSplit:
             learns: whether labels may be names that are new.
         """
         given = self.spec
-        self.counted = self.rows = self.unlabelled = 0
+        self.counted = self.rows = 0
+        self.label_counts = Counter()
         brightest, deadline = 0, time.monotonic() + PATIENCE_SECONDS
         with self._read():
             for x, y, *weight in self._rows(batch_size).as_numpy_iterator():
                 labels = self.entry_check.check(x, y, *weight, learns=learns)
-                self.classes |= set(np.unique(labels).tolist()) - {UNLABELLED}
-                self.unlabelled += int(np.count_nonzero(labels == UNLABELLED))
+                self.label_counts.update(count_labels(labels))
                 if self.scaled:
                     brightest = max(brightest, x.max())
                 self.rows, self.counted = self.rows + len(x), self.counted + 1
@@ -99,18 +98,15 @@ class DatasetSplit:
         """What the model expects of rows."""
         return self.entry_check.spec
 
-    @property
-    def names(self) -> list[Name]:
-        """The names of the classes among the labels."""
-        return self.spec.names_of(self.classes)
-
     def labelled(self, spec: DataSpec) -> DatasetSplit:
         """The same rows where classes have the indices that `spec` tells."""
         if self.spec.labels in (None, spec.labels) or spec.labels is None:
             return self
         split = copy.copy(self)
         split.entry_check = EntryCheck(spec, self.where)
-        split.classes = set(spec.indices(self.names, self.where).tolist())
+        counts = [number for _, number in sorted(self.label_counts.items())]
+        indices = spec.indices(self.names, self.where).tolist()
+        split.label_counts = Counter(dict(zip(indices, counts, strict=True)))
         return split
 
     def held(self) -> DatasetSplit:

@@ -77,7 +77,7 @@ class JointVAE(KerasTraining, Forgettable):
         method.attach(self)
         method.built, self._method_is_active = True, False
         self._traced_kind: Any = None
-        self._rows_per_label: float | None = None  # of a task where some lack one
+        self._labelling: self_labels.Labelling | None = None  # of a task where some rows lack one
         self._is_regularized = adds_losses(self.encoder, self.observed_shape) or any(
             adds_losses(network, (self.latent_dim,)) for network in (self.decoder, self.classifier)
         )
@@ -143,7 +143,8 @@ class JointVAE(KerasTraining, Forgettable):
     def mean_terms(self, rows: step_rows.Rows, found: Inference) -> dict[str, tf.Tensor]:
         """Every term of the loss: its weighted mean over rows, nats; 0 of a method not active."""
         terms = self.joint_terms(rows, found, training=True)
-        terms["classification"] = self_labels.label_term(self, rows, terms["classification"])
+        label = terms["classification"]
+        terms["classification"] = self_labels.label_term(self, rows, label, found.q)
         means = {k: objectives.weighted_mean(term, rows.weight) for k, term in terms.items()}
         if self._method_is_active:
             means |= self.method.terms(self, rows, found)
@@ -156,7 +157,7 @@ class JointVAE(KerasTraining, Forgettable):
         self.task_classes.assign(tf.maximum(self.task_classes, met))
         rows = step_rows.weighed(self.training_rows(x, y), weight)
         y = rows.y  # as they came, or were generated
-        rows = self_labels.with_own_labels(self, rows, self._rows_per_label)
+        rows = self_labels.with_own_labels(self, rows, self._labelling)
         seed, share = self.next_seed(), replicas.share_of_rows(rows.current)
         loss_scale = self.optimizer.scale_loss(tf.constant(1.0))
         with tf.GradientTape() as tape:
@@ -171,8 +172,7 @@ class JointVAE(KerasTraining, Forgettable):
         self.method.after_step(self, gradients, loss_scale)
         parts = y, found.p_y.logits_parameter(), weight
         current = (part if part is None else part[: rows.current] for part in parts)
-        logs = self.measure({"loss": loss, **means}, *current)
-        return replicas.reducible_logs(logs)
+        return replicas.reducible_logs(self.measure({"loss": loss, **means}, *current))
 
     def test_step(self, data: tuple) -> dict[str, tf.Tensor]:
         """The joint bound, and the accuracy of `predict`, on a batch (x, y) or (x, y, weight)."""
@@ -194,7 +194,7 @@ class JointVAE(KerasTraining, Forgettable):
     def make_train_function(self, force: bool = False) -> Any:
         """Trace the step again when the method becomes active, or its variant another."""
         active = self.method.is_active(int(self.tasks_seen.numpy()))
-        kind = (active, active and self.method.variant, self._rows_per_label)
+        kind = (active, active and self.method.variant, self._labelling)
         force, self._traced_kind = force or kind != self._traced_kind, kind
         self._method_is_active = active
         return super().make_train_function(force)
@@ -212,8 +212,8 @@ class JointVAE(KerasTraining, Forgettable):
         super().begin_task(task)
         if self.observation.asks_for_rows and not (task.continues or self.tasks_seen.numpy()):
             self.observation.fit(task.train.some_rows(MEASURED_ROWS, seed=0)[0])
-        if self._rows_per_label is None or not task.continues:
-            self._rows_per_label = self_labels.begin_task(self, task)
+        if self._labelling is None or not task.continues:
+            self._labelling = self_labels.begin_task(self, task)
         begin_memory(self, task)
         self.method.begin_task(self, task)
 
@@ -225,7 +225,7 @@ class JointVAE(KerasTraining, Forgettable):
 
     def end_task(self, task: ReadyTask) -> None:
         """Called after a task is learnt: fits p(z) and the memory to its rows, and counts it."""
-        answered, self._rows_per_label = self_labels.answered(self, task), None
+        answered, self._labelling = self_labels.answered(self, task), None
         self.fit_prior(answered)
         end_memory(self, answered if task.train.classes else task)
         self.method.end_task(self, task)

@@ -24,9 +24,10 @@ class Rows(NamedTuple):
         current: how many of the rows are of the current task.
         q_teacher: the teacher's posteriors of the other rows, batch shape `[N - current]`, or None
             where there are no others.
-        label_weight: `[N]`, how much the label of each row counts, and
-        nearby: the current rows moved a little, as the encoder sees them; both None but where
-            some rows of the task have no label (`self_labels`).
+        label_weight: `[N]`, how much the label of each row counts,
+        nearby: the current rows moved a little, as the encoder sees them, and
+        pull: `[current, K]`, what the answer of each class is worth; all None but where some rows
+            of the task have no label (`self_labels`).
     """
 
     x: tf.Tensor
@@ -36,6 +37,7 @@ class Rows(NamedTuple):
     q_teacher: tfd.Distribution | None = None
     label_weight: tf.Tensor | None = None
     nearby: tf.Tensor | None = None
+    pull: tf.Tensor | None = None
 
 
 class Generated(NamedTuple):
