@@ -1,5 +1,7 @@
 """Rows without a label: what a step learns of them, and what each method makes of them."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from checks import rows, same_weights, slow_but, tiny, weights_of
 from interrupted import Signal, finish
 
 import keras_ccl as ccl
+from keras_ccl.data.ready_tasks import ReadyTask
 from keras_ccl.data.splits import as_split
 from keras_ccl.methods import HEADS, METHODS
 from keras_ccl.models import self_labels
@@ -17,6 +20,7 @@ X, Y = rows(60)
 MISSING = np.arange(60) % 4 == 1
 SOME = np.where(MISSING, -1, Y)
 NONE = np.full(60, -1)
+KNOWN = self_labels.Labelling(4.0, (15, 15, 15))
 NETWORKS = ("encoder", "decoder", "classifier")
 
 
@@ -73,7 +77,7 @@ def test_the_label_that_is_missing_is_the_answer_among_the_classes_of_the_task()
     model = begun(y)
     assert model.task_classes.numpy().tolist() == [1, 1, 0]
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(y)))
-    found = self_labels.with_own_labels(model, rows_, known)
+    found = self_labels.with_own_labels(model, rows_, KNOWN)
     among = model.classify(model.encode(X).mean()).probs_parameter().numpy()[:, :2]
     expected = np.where(MISSING[:, np.newaxis], among / among.sum(1, keepdims=True), np.eye(2)[y])
     np.testing.assert_allclose(found.y[:, :2], expected, rtol=1e-5)
@@ -84,7 +88,7 @@ def test_the_label_that_is_missing_is_the_answer_among_the_classes_of_the_task()
 def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ():
     model = begun(SOME)
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(SOME)))
-    found = self_labels.with_own_labels(model, rows_, known)
+    found = self_labels.with_own_labels(model, rows_, KNOWN)
     moved = np.linalg.norm(found.nearby - X, axis=1)
     spread = np.sqrt(np.square(X - X.mean(0)).sum(1).mean())
     has_slope = moved > 0  # where ReLU passes nothing on there is no direction
@@ -103,12 +107,68 @@ def test_a_row_is_moved_towards_the_class_that_is_second_as_far_as_rows_differ()
 def test_the_term_is_the_weighed_label_term_and_that_of_the_row_nearby():
     model = begun(SOME)
     rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(SOME)))
-    found = self_labels.with_own_labels(model, rows_, known)
-    term = self_labels.label_term(model, found, tf.ones([60])).numpy()
+    found = self_labels.with_own_labels(model, rows_, KNOWN)
+    q = model.encode(X)
+    term = self_labels.label_term(model, found, tf.ones([60]), q).numpy()
     log_p = np.log(model.classify(model.encode(found.nearby).mean()).probs_parameter())
     expected = found.label_weight.numpy() - (found.y.numpy() * log_p).sum(1)
     np.testing.assert_allclose(term, expected, rtol=1e-4)
-    assert self_labels.label_term(model, rows_, tf.ones([60])).numpy().tolist() == [1.0] * 60
+    assert self_labels.label_term(model, rows_, tf.ones([60]), q).numpy().tolist() == [1.0] * 60
+
+
+def always_first(bias):
+    """A model that takes every row for the first of three classes, with logits that far ahead."""
+    model = begun(SOME)
+    for layer in model.classifier.layers[1:]:
+        layer.set_weights([0 * weight for weight in layer.get_weights()])
+    model.classifier.layers[-1].bias.assign([bias, 0, 0])
+    return model
+
+
+def test_rows_without_a_label_are_pulled_to_classes_that_are_answered_too_seldom():
+    model = always_first(8.0)
+    rows_ = current_only(tf.constant(X), model.one_hot(tf.constant(SOME)))
+    found = self_labels.with_own_labels(model, rows_, KNOWN)
+    bias, logits = model.classifier.layers[-1].bias, tf.constant([8.0, 0, 0])
+
+    def slope(of, at):
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            value = of(at)
+        return tape.gradient(value, at).numpy()
+
+    def pulled(bias):
+        term = self_labels.label_term(model, found, tf.zeros([60]), model.encode(X))
+        flat = found._replace(pull=tf.zeros_like(found.pull))
+        without = self_labels.label_term(model, flat, tf.zeros([60]), model.encode(X))
+        return tf.reduce_sum(tf.boolean_mask(term - without, MISSING)) / MISSING.sum()
+
+    def penalty(logits):  # both are answered e^-8 of the time, and labels a third of it
+        mean, share = tf.nn.softmax(logits), 1 / 3
+        return tf.reduce_sum(share * tf.nn.relu(tf.math.log(0.05) - tf.math.log(mean[1:])))
+
+    np.testing.assert_allclose(slope(pulled, bias.value), slope(penalty, logits), rtol=1e-3)
+    assert (found.pull.numpy()[~MISSING] == 0).all() and (found.pull.numpy()[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("why", ["chance", "rows to come", "a few rows"])
+def test_nothing_is_pulled_where(why):
+    model = always_first({"chance": 2.0}.get(why, 8.0))  # e^-2 : 0.11 of the rows, of 15
+    known = KNOWN._replace(labels=()) if why == "rows to come" else KNOWN
+    part = slice(6) if why == "a few rows" else slice(60)
+    rows_ = current_only(tf.constant(X[part]), model.one_hot(tf.constant(SOME[part])))
+    assert not self_labels.with_own_labels(model, rows_, known).pull.numpy().any()
+
+
+def test_how_many_labels_each_class_has_is_known_of_a_whole_task_alone():
+    data = tf.data.Dataset.from_tensor_slices((X, SOME))
+    for form in ((X, SOME), data):
+        split = as_split(form, tiny().data_spec, "", batch_size=7)
+        whole = ReadyTask(1, "", split)
+        known = self_labels.begin_task(tiny(), whole)
+        assert known == (60 / 45, tuple(np.bincount(Y[~MISSING])))
+        part = dataclasses.replace(whole, complete=False)
+        assert self_labels.begin_task(tiny(), part) == (60 / 45, ())
 
 
 @pytest.mark.parametrize("method", slow_but(METHODS, [], ["ccl-gm"]))
@@ -237,6 +297,8 @@ def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
 @pytest.mark.slow
 def test_two_replicas_learn_what_one_learns(strategy, monkeypatch):
     monkeypatch.setattr(ccl.JointVAE, "next_seed", lambda model: tf.constant([0, 1]))
+    monkeypatch.setattr(self_labels, "ENOUGH", 2.0)  # always somewhere too few, in small batches
+    monkeypatch.setattr(self_labels, "DEVIATIONS", 0.0)
     data = tf.data.Dataset.from_tensor_slices((X[:32], SOME[:32]))
     models = []
     for scope in (tf.distribute.get_strategy(), strategy):
@@ -248,3 +310,15 @@ def test_two_replicas_learn_what_one_learns(strategy, monkeypatch):
     one, two = (model.classifier.get_weights() for model in models)
     for first, second in zip(one, two, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-5)
+
+
+def test_labels_that_are_names_are_counted_whatever_indices_they_get():
+    names = np.array(["cat"] * 8 + ["eel"] * 20 + ["dog"] * 5 + [""] * 27)
+    data = tf.data.Dataset.from_tensor_slices((X[8:], names[8:]))
+    spec = tiny(num_classes=None).data_spec
+    split = as_split(data, spec, "", learns=True, batch_size=9)
+    later = split.labelled(spec.with_names(["cat", "eel", "dog"]))
+    for found in (split, later):
+        by_name = {found.spec.names_of([k])[0]: n for k, n in found.label_counts.items()}
+        assert by_name == {"eel": 20, "dog": 5} and found.unlabelled == 27
+    assert later.label_counts != split.label_counts

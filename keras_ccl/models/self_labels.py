@@ -80,8 +80,8 @@ def begin_task(model: JointVAE, task: ReadyTask) -> Labelling | None:
     model.task_classes.assign(met)
     if not is_partly:
         return None
-    counts = train.label_counts if task.complete else {}
-    return Labelling(train.rows / labelled, tuple(counts.get(k, 0) for k in range(len(met))))
+    counts = tuple(train.label_counts[k] for k in range(len(met))) if task.complete else ()
+    return Labelling(train.rows / labelled, counts)
 
 
 def repeated(task: ReadyTask) -> ReadyTask:
