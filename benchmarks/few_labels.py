@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import command_line
+import numpy as np
 
 import keras_ccl as ccl
 
@@ -43,8 +44,10 @@ def measured(stream: ccl.TaskStream, fraction: float, seed: int, epochs: int | N
         passes = None if name.startswith("ridge") else epochs
         history = model.fit_tasks(partly, epochs=passes, verbose=0)
         found[name] = round(float(history.average_accuracy[-1]), 4)
+        learnt_to = round(float(np.diag(history.accuracy).mean()), 4)
         seconds = round(time.monotonic() - started)
-        print(f"{fraction:g} of the labels, {name}: {found[name]}, {seconds} s", flush=True)
+        told = f"{found[name]} at the end, learnt to {learnt_to}, {seconds} s"
+        print(f"{fraction:g} of the labels, {name}: {told}", flush=True)
     return {**found, "unlabelled": sum(history.unlabelled)}
 
 
