@@ -218,7 +218,7 @@ def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
 
 @pytest.mark.graph
 @pytest.mark.parametrize(
-    "how", slow_but(["jit_compile", "mixed_float16", "mixed_bfloat16"], [], ["jit_compile"])
+    "how", slow_but(["jit_compile", "mixed_float16", "mixed_bfloat16"], [], [])
 )
 def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
     x, y = blobs(60, 0)

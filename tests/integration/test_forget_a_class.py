@@ -21,7 +21,7 @@ pytestmark = pytest.mark.graph
 load_few = few_of(1000, 1000)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_what_the_example_exports_never_names_the_class(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(running, "load", load_few)
     forget_a_class.main(["--tasks", "2", "--epochs", "2", "--forget", "1", "--out", str(tmp_path)])

@@ -28,7 +28,7 @@ model.evaluate(x, y, verbose=0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["CCLGM", "EWC"])
+@pytest.mark.parametrize("method", ["CCLGM", pytest.param("EWC", marks=pytest.mark.release)])
 def test_an_ordinary_run_warns_of_nothing(method):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     code = RUN.replace("METHOD", method)
