@@ -24,7 +24,7 @@ def test_gaussians_that_grew_are_those_that_knew():
 
 
 @pytest.mark.graph
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_model_grows_on_two_replicas(strategy):
     with strategy.scope():
         model = tiny(num_classes=None)
