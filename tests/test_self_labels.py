@@ -216,10 +216,9 @@ def test_a_run_stopped_within_a_task_ends_as_one_that_was_not(tmp_path):
     assert again.to_json() == history.to_json()
 
 
+@pytest.mark.release
 @pytest.mark.graph
-@pytest.mark.parametrize(
-    "how", slow_but(["jit_compile", "mixed_float16", "mixed_bfloat16"], [], [])
-)
+@pytest.mark.parametrize("how", ["jit_compile", "mixed_float16", "mixed_bfloat16"])
 def test_it_is_learnt_by_compiled_steps_and_in_mixed_precision(how):
     x, y = blobs(60, 0)
     few = np.where(np.arange(60) < 12, y, -1)

@@ -70,18 +70,18 @@ def begin_task(model: JointVAE, task: ReadyTask) -> Labelling | None:
     Returns:
         What is known of its labels; None where all rows have one, or none has.
     """
-    train = task.train
-    labelled = train.rows - train.unlabelled
-    is_partly = 0 < labelled < train.rows
-    known = train.classes if is_partly else ()
+    rows, counts = task.train.rows, task.train.label_counts
+    labelled = counts.total()
+    is_partly = 0 < labelled < rows
+    known = counts if is_partly else ()
     met = np.array([k in known for k in range(model.num_classes)], np.float32)
     if task.continues:
         met = np.maximum(met, model.task_classes.numpy())
     model.task_classes.assign(met)
     if not is_partly:
         return None
-    counts = tuple(train.label_counts[k] for k in range(len(met))) if task.complete else ()
-    return Labelling(train.rows / labelled, counts)
+    labels = tuple(counts[k] for k in range(len(met))) if task.complete else ()
+    return Labelling(rows / labelled, labels)
 
 
 def repeated(task: ReadyTask) -> ReadyTask:
